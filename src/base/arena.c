@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/arena.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+
+enum {
+    ALIGN_BYTES = 8,
+    CANARY_BYTES = 8,
+    HEAP_BLOCK_BYTES_MIN = 2048,
+    HEAP_BLOCK_BYTES_MAX = 64 * 1024,
+};
+
+static const uint64_t canary = 0x6e617275c0a1a1a5u;
+
+struct nr_arena_block {
+    struct nr_arena_block *next;
+    size_t bytes; /* usable ones in data */
+    char data[];
+};
+
+static void plant(char *at)
+{
+    memcpy(at, &canary, CANARY_BYTES);
+}
+
+static void inspect(const char *at)
+{
+    nr_assert(memcmp(at, &canary, CANARY_BYTES) == 0);
+}
+
+void nr_arena_init(struct nr_arena *arena, void *memory, size_t bytes)
+{
+    *arena = (struct nr_arena){.at = memory};
+    if (bytes < ALIGN_BYTES + CANARY_BYTES) {
+        arena->at = NULL;
+        return;
+    }
+    arena->first_limit = (char *)memory + ((bytes - CANARY_BYTES) & ~(size_t)(ALIGN_BYTES - 1));
+    arena->limit = arena->first_limit;
+    arena->used_bytes = bytes;
+    plant(arena->first_limit);
+}
+
+void nr_arena_done(struct nr_arena *arena)
+{
+    while (arena->heap != NULL) {
+        struct nr_arena_block *block = arena->heap;
+
+        inspect(block->data + block->bytes);
+        arena->heap = block->next;
+        free(block);
+    }
+    if (arena->first_limit != NULL)
+        inspect(arena->first_limit);
+    *arena = (struct nr_arena){0};
+}
+
+static void *alloc_from_new_block(struct nr_arena *arena, size_t bytes)
+{
+    size_t block_bytes = arena->heap == NULL ? HEAP_BLOCK_BYTES_MIN : arena->heap->bytes * 2;
+    struct nr_arena_block *block;
+
+    if (block_bytes > HEAP_BLOCK_BYTES_MAX)
+        block_bytes = HEAP_BLOCK_BYTES_MAX;
+    if (block_bytes < bytes)
+        block_bytes = bytes;
+    block = malloc(sizeof(*block) + block_bytes + CANARY_BYTES);
+    nr_assert(block != NULL);
+    block->bytes = block_bytes;
+    block->next = arena->heap;
+    plant(block->data + block_bytes);
+    arena->heap = block;
+    arena->used_bytes += block_bytes;
+    arena->at = block->data + bytes;
+    arena->limit = block->data + block_bytes;
+    return block->data;
+}
+
+void *nr_arena_alloc(struct nr_arena *arena, size_t bytes)
+{
+    size_t rounded = (bytes + ALIGN_BYTES - 1) & ~(size_t)(ALIGN_BYTES - 1);
+    char *at = arena->at;
+
+    if (rounded <= (size_t)(arena->limit - at) && at != NULL) {
+        arena->at = at + rounded;
+        return at;
+    }
+    return alloc_from_new_block(arena, rounded);
+}
+
+void *nr_arena_zalloc(struct nr_arena *arena, size_t bytes)
+{
+    void *memory = nr_arena_alloc(arena, bytes);
+
+    memset(memory, 0, bytes);
+    return memory;
+}
+
+struct nr_span nr_arena_dup(struct nr_arena *arena, struct nr_span text)
+{
+    char *copy = nr_arena_alloc(arena, text.len + 1);
+
+    if (text.len > 0)
+        memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    return (struct nr_span){copy, text.len};
+}
+
+struct nr_span nr_arena_printf(struct nr_arena *arena, const char *format, ...)
+{
+    va_list args, again;
+    int len;
+    char *text;
+
+    va_start(args, format);
+    va_copy(again, args);
+    len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    nr_assert(len >= 0);
+    text = nr_arena_alloc(arena, (size_t)len + 1);
+    vsnprintf(text, (size_t)len + 1, format, again);
+    va_end(again);
+    return (struct nr_span){text, (size_t)len};
+}

@@ -11,25 +11,25 @@
 /* Zero is success; all else is negative, so a code and a byte count share an int. */
 enum nr_code {
     NR_OK = 0,
-    NR_EINVAL = -1,       /* an argument or a value that can never be right */
-    NR_ENOMEM = -2,       /* a budget or the machine's memory is used up */
-    NR_EIO = -3,          /* the operating system said no, and none below fits */
-    NR_ECONFIG = -4,      /* the configuration is wrong; the text says where */
-    NR_EPROTO = -5,       /* a peer broke its protocol */
-    NR_ELIMIT = -6,       /* a limit of ours was reached */
-    NR_ETIMEOUT = -7,     /* a time limit of ours passed */
-    NR_ECANCELED = -8,    /* the owner took the operation back */
-    NR_ECLOSED = -9,      /* the peer closed in an orderly way (FIN) */
-    NR_ERESET = -10,      /* the peer reset, or the connection broke */
-    NR_EREFUSED = -11,    /* nobody listens there */
+    NR_EINVAL = -1,        /* an argument or a value that can never be right */
+    NR_ENOMEM = -2,        /* a budget or the machine's memory is used up */
+    NR_EIO = -3,           /* the operating system said no, and none below fits */
+    NR_ECONFIG = -4,       /* the configuration is wrong; the text says where */
+    NR_EPROTO = -5,        /* a peer broke its protocol */
+    NR_ELIMIT = -6,        /* a limit of ours was reached */
+    NR_ETIMEOUT = -7,      /* a time limit of ours passed */
+    NR_ECANCELED = -8,     /* the owner took the operation back */
+    NR_ECLOSED = -9,       /* the peer closed in an orderly way (FIN) */
+    NR_ERESET = -10,       /* the peer reset, or the connection broke */
+    NR_EREFUSED = -11,     /* nobody listens there */
     NR_EUNREACHABLE = -12, /* no route to the host or the network */
-    NR_EADDRINUSE = -13,  /* the address is taken by another process */
-    NR_EACCESS = -14,     /* no permission */
-    NR_EFILES = -15,      /* out of file descriptors */
-    NR_ENAME = -16,       /* the name does not resolve */
-    NR_ENOSPC = -17,      /* the disk is full */
-    NR_ENOENT = -18,      /* no such file or entry */
-    NR_EEXIST = -19,      /* it exists already */
+    NR_EADDRINUSE = -13,   /* the address is taken by another process */
+    NR_EACCESS = -14,      /* no permission */
+    NR_EFILES = -15,       /* out of file descriptors */
+    NR_ENAME = -16,        /* the name does not resolve */
+    NR_ENOSPC = -17,       /* the disk is full */
+    NR_ENOENT = -18,       /* no such file or entry */
+    NR_EEXIST = -19,       /* it exists already */
     NR_EUNSUPPORTED = -20, /* not offered here (an engine, a platform) */
 };
 

@@ -19,11 +19,11 @@
 struct nr_arena_block;
 
 struct nr_arena {
-    char *at;                     /* next free byte */
-    char *limit;                  /* one past the last usable byte of the current block */
-    struct nr_arena_block *heap;  /* newest heap block first; NULL while the first suffices */
-    char *first_limit;            /* where the embedded block's canary stands; NULL without one */
-    size_t used_bytes;            /* sum of all blocks, for budgets */
+    char *at;                    /* next free byte */
+    char *limit;                 /* one past the last usable byte of the current block */
+    struct nr_arena_block *heap; /* newest heap block first; NULL while the first suffices */
+    char *first_limit;           /* where the embedded block's canary stands; NULL without one */
+    size_t used_bytes;           /* sum of all blocks, for budgets */
 };
 
 /* Use `bytes` at `memory` as the first block; memory may be NULL with bytes 0. */

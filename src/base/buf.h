@@ -15,7 +15,7 @@
 #include "naru/span.h"
 
 enum {
-    NR_BUF_SMALL_BYTES = 16 * 1024, /* whole allocation, this header included */
+    NR_BUF_SMALL_BYTES = 16 * 1024,       /* whole allocation, this header included */
     NR_BUF_LARGE_BYTES = 64 * 1024 + 512, /* room for a 64 KiB body and its head */
 };
 
@@ -29,10 +29,10 @@ struct nr_buf {
 };
 
 struct nr_buf_pool {
-    struct nr_buf *free[2];   /* small, large */
+    struct nr_buf *free[2]; /* small, large */
     uint32_t free_count[2];
-    uint32_t free_max[2];     /* beyond these, freed to the heap */
-    uint32_t live;            /* handed out and not yet returned: 0 at a clean exit */
+    uint32_t free_max[2]; /* beyond these, freed to the heap */
+    uint32_t live;        /* handed out and not yet returned: 0 at a clean exit */
 };
 
 void nr_buf_pool_init(struct nr_buf_pool *pool);

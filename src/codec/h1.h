@@ -32,36 +32,36 @@
  * `reason` in answers, logs and metrics. */
 enum nr_h1_reason {
     NR_H1_OK,
-    NR_H1_HEAD_TOO_LARGE,     /* 431 head_too_large: bytes of the whole head */
-    NR_H1_TARGET_TOO_LONG,    /* 414 target_too_long */
-    NR_H1_TOO_MANY_FIELDS,    /* 431 too_many_fields */
-    NR_H1_BAD_REQUEST_LINE,   /* 400 bad_request_line */
-    NR_H1_BAD_METHOD,         /* 400 bad_method: not a token */
-    NR_H1_METHOD_REFUSED,     /* 501 method_refused: CONNECT or TRACE */
-    NR_H1_BAD_TARGET,         /* 400 bad_target: form or character */
-    NR_H1_BAD_PATH,           /* 400 bad_path: encoded slash, backslash, NUL, dot segment, bad % */
-    NR_H1_BAD_VERSION,        /* 400 bad_version */
-    NR_H1_UNSUPPORTED_VERSION,/* 505 unsupported_version: well-formed, not 1.x */
-    NR_H1_BAD_STATUS_LINE,    /* bad_status_line (responses) */
-    NR_H1_BARE_LF,            /* 400 bare_lf */
-    NR_H1_BARE_CR,            /* 400 bare_cr */
-    NR_H1_OBS_FOLD,           /* 400 obs_fold */
-    NR_H1_BAD_FIELD_NAME,     /* 400 bad_field_name: empty, space before colon, not a token */
-    NR_H1_BAD_FIELD_VALUE,    /* 400 bad_field_value */
-    NR_H1_MISSING_HOST,       /* 400 missing_host */
-    NR_H1_DUPLICATE_HOST,     /* 400 duplicate_host */
-    NR_H1_BAD_HOST,           /* 400 bad_host */
-    NR_H1_BAD_LENGTH,         /* 400 bad_content_length */
-    NR_H1_DUPLICATE_LENGTH,   /* 400 duplicate_content_length */
-    NR_H1_LENGTH_AND_CODING,  /* 400 length_with_transfer_encoding */
-    NR_H1_BAD_CODING,         /* 400/501 bad_transfer_encoding */
-    NR_H1_CODING_IN_10,       /* 400 transfer_encoding_in_http10 */
-    NR_H1_BAD_EXPECT,         /* 417 bad_expectation */
-    NR_H1_BAD_CHUNK_SIZE,     /* 400 bad_chunk_size */
-    NR_H1_BAD_CHUNK_EXT,      /* 400 bad_chunk_extension: or too long */
-    NR_H1_BAD_CHUNK_END,      /* 400 bad_chunk_end: no CRLF after the data */
-    NR_H1_BAD_TRAILER,        /* 400 bad_trailer */
-    NR_H1_TRAILERS_TOO_LARGE, /* 431 trailers_too_large */
+    NR_H1_HEAD_TOO_LARGE,      /* 431 head_too_large: bytes of the whole head */
+    NR_H1_TARGET_TOO_LONG,     /* 414 target_too_long */
+    NR_H1_TOO_MANY_FIELDS,     /* 431 too_many_fields */
+    NR_H1_BAD_REQUEST_LINE,    /* 400 bad_request_line */
+    NR_H1_BAD_METHOD,          /* 400 bad_method: not a token */
+    NR_H1_METHOD_REFUSED,      /* 501 method_refused: CONNECT or TRACE */
+    NR_H1_BAD_TARGET,          /* 400 bad_target: form or character */
+    NR_H1_BAD_PATH,            /* 400 bad_path: encoded slash, backslash, NUL, dot segment, bad % */
+    NR_H1_BAD_VERSION,         /* 400 bad_version */
+    NR_H1_UNSUPPORTED_VERSION, /* 505 unsupported_version: well-formed, not 1.x */
+    NR_H1_BAD_STATUS_LINE,     /* bad_status_line (responses) */
+    NR_H1_BARE_LF,             /* 400 bare_lf */
+    NR_H1_BARE_CR,             /* 400 bare_cr */
+    NR_H1_OBS_FOLD,            /* 400 obs_fold */
+    NR_H1_BAD_FIELD_NAME,      /* 400 bad_field_name: empty, space before colon, not a token */
+    NR_H1_BAD_FIELD_VALUE,     /* 400 bad_field_value */
+    NR_H1_MISSING_HOST,        /* 400 missing_host */
+    NR_H1_DUPLICATE_HOST,      /* 400 duplicate_host */
+    NR_H1_BAD_HOST,            /* 400 bad_host */
+    NR_H1_BAD_LENGTH,          /* 400 bad_content_length */
+    NR_H1_DUPLICATE_LENGTH,    /* 400 duplicate_content_length */
+    NR_H1_LENGTH_AND_CODING,   /* 400 length_with_transfer_encoding */
+    NR_H1_BAD_CODING,          /* 400/501 bad_transfer_encoding */
+    NR_H1_CODING_IN_10,        /* 400 transfer_encoding_in_http10 */
+    NR_H1_BAD_EXPECT,          /* 417 bad_expectation */
+    NR_H1_BAD_CHUNK_SIZE,      /* 400 bad_chunk_size */
+    NR_H1_BAD_CHUNK_EXT,       /* 400 bad_chunk_extension: or too long */
+    NR_H1_BAD_CHUNK_END,       /* 400 bad_chunk_end: no CRLF after the data */
+    NR_H1_BAD_TRAILER,         /* 400 bad_trailer */
+    NR_H1_TRAILERS_TOO_LARGE,  /* 431 trailers_too_large */
     NR_H1_REASONS
 };
 
@@ -70,9 +70,9 @@ uint16_t nr_h1_reason_status(enum nr_h1_reason reason);
 const char *nr_h1_reason_text(enum nr_h1_reason reason);
 
 struct nr_h1_limits {
-    uint32_t head_bytes_max;   /* start line and fields */
+    uint32_t head_bytes_max; /* start line and fields */
     uint32_t target_bytes_max;
-    uint32_t fields_max;       /* not above the caller's array */
+    uint32_t fields_max; /* not above the caller's array */
     uint32_t trailer_bytes_max;
 };
 
@@ -112,9 +112,9 @@ enum nr_h1_reason nr_h1_parse_response(char *bytes, size_t len, const struct nr_
 
 /* A message body on its way in. */
 struct nr_h1_body {
-    uint64_t left;      /* content bytes left of the length or of the chunk */
-    uint8_t state;      /* private */
-    uint8_t reason;     /* enum nr_h1_reason once refused */
+    uint64_t left;       /* content bytes left of the length or of the chunk */
+    uint8_t state;       /* private */
+    uint8_t reason;      /* enum nr_h1_reason once refused */
     uint16_t line_bytes; /* of the chunk line so far */
     uint32_t trailer_bytes;
 };
@@ -124,8 +124,8 @@ void nr_h1_body_init(struct nr_h1_body *body, int64_t body_length);
 enum nr_h1_step {
     NR_H1_STEP_MORE,     /* all bytes were used, give more */
     NR_H1_STEP_CONTENT,  /* *ret_content is content; call again with what follows it */
-    NR_H1_STEP_TRAILERS, /* bytes from *used on start the trailer section: a head without start line,
-                            to be collected until nr_h1_scan_trailers is done */
+    NR_H1_STEP_TRAILERS, /* bytes from *used on start the trailer section: a head without start
+                            line, to be collected until nr_h1_scan_trailers is done */
     NR_H1_STEP_END,      /* the body is complete; *used bytes belonged to it */
     NR_H1_STEP_BAD,      /* body->reason says why */
 };
@@ -155,11 +155,11 @@ size_t nr_h1_head_bytes(const struct nr_head *head);
 
 /* How the sender frames, decided by `http`. */
 struct nr_h1_framing {
-    int64_t body_length;  /* as in nr_head, after http's decision */
-    bool close;           /* Connection: close */
-    bool keep_alive_10;   /* Connection: keep-alive, towards an HTTP/1.0 peer */
-    bool upgrade;         /* Connection: upgrade, and the head's Upgrade field is kept */
-    bool omit_length;     /* HEAD, 204, 304 where no length is known: say nothing */
+    int64_t body_length; /* as in nr_head, after http's decision */
+    bool close;          /* Connection: close */
+    bool keep_alive_10;  /* Connection: keep-alive, towards an HTTP/1.0 peer */
+    bool upgrade;        /* Connection: upgrade, and the head's Upgrade field is kept */
+    bool omit_length;    /* HEAD, 204, 304 where no length is known: say nothing */
 };
 
 /* Write start line, live end-to-end fields, framing fields and the empty line. Returns the

@@ -99,35 +99,38 @@ struct nr_text {
 
 /* What follows the head. Values >= 0 are an exact Content-Length. */
 enum {
-    NR_BODY_NONE = -1,    /* no body, and none announced (a GET; a 204; an answer to HEAD is still framed as announced) */
-    NR_BODY_CHUNKED = -2, /* length unknown; on receipt: chunked. When sending, http picks the framing */
-    NR_BODY_CLOSE = -3,   /* a response that ends when the connection does */
-    NR_BODY_TUNNEL = -4,  /* after a 101: raw bytes both ways until closed */
+    NR_BODY_NONE = -1, /* no body, and none announced (a GET; a 204; an answer to HEAD is still
+                          framed as announced) */
+    NR_BODY_CHUNKED =
+        -2, /* length unknown; on receipt: chunked. When sending, http picks the framing */
+    NR_BODY_CLOSE = -3,  /* a response that ends when the connection does */
+    NR_BODY_TUNNEL = -4, /* after a 101: raw bytes both ways until closed */
 };
 
 struct nr_head {
-    char *text;       /* owned by the arena that was passed to nr_head_copy */
+    char *text; /* owned by the arena that was passed to nr_head_copy */
     uint32_t text_len;
     uint32_t text_cap;
     struct nr_field *fields;
     uint16_t field_count;
     uint16_t field_cap;
-    uint16_t status;  /* responses; 0 in a request */
-    uint8_t method;   /* enum nr_method; requests */
-    uint8_t version;  /* 10 or 11 (20 from HTTP/2) */
-    bool keep_alive;  /* the peer would keep the connection, by version and Connection */
+    uint16_t status;      /* responses; 0 in a request */
+    uint8_t method;       /* enum nr_method; requests */
+    uint8_t version;      /* 10 or 11 (20 from HTTP/2) */
+    bool keep_alive;      /* the peer would keep the connection, by version and Connection */
     bool expect_continue; /* Expect: 100-continue */
-    bool upgrade;     /* Connection: upgrade with an Upgrade field (request or 101) */
-    bool te_trailers; /* TE: trailers */
-    int64_t body_length; /* NR_BODY_… or a byte count */
+    bool upgrade;         /* Connection: upgrade with an Upgrade field (request or 101) */
+    bool te_trailers;     /* TE: trailers */
+    int64_t body_length;  /* NR_BODY_… or a byte count */
     struct nr_text method_name;
-    struct nr_text target;    /* request target as received */
-    struct nr_text scheme;    /* from absolute-form; empty otherwise */
-    struct nr_text authority; /* Host, or that of an absolute-form target, which wins: RFC 9112, 3.2.2 */
-    struct nr_text path;      /* canonical; "*" for asterisk-form */
-    struct nr_text query;     /* without '?'; empty when there is none */
-    struct nr_text reason;    /* responses; as received */
-    bool has_query;           /* "/a?" has an empty one, "/a" has none */
+    struct nr_text target; /* request target as received */
+    struct nr_text scheme; /* from absolute-form; empty otherwise */
+    struct nr_text
+        authority;       /* Host, or that of an absolute-form target, which wins: RFC 9112, 3.2.2 */
+    struct nr_text path; /* canonical; "*" for asterisk-form */
+    struct nr_text query;  /* without '?'; empty when there is none */
+    struct nr_text reason; /* responses; as received */
+    bool has_query;        /* "/a?" has an empty one, "/a" has none */
 };
 
 static inline struct nr_span nr_head_text(const struct nr_head *head, struct nr_text text)

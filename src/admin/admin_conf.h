@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* admin_conf.h - the section `admin`, as loaded. Immutable, owned by the snapshot. */
+#ifndef NR_ADMIN_ADMIN_CONF_H
+#define NR_ADMIN_ADMIN_CONF_H
+
+#include "config/config.h"
+#include "config/schema.h"
+
+struct nr_admin_conf {
+    struct nr_section at;
+    /* Loopback or a Unix socket: checked at load. NR_CONFIG_ADDRESS_NONE: no admin listener. */
+    struct nr_config_address listen;
+};
+
+extern const struct nr_schema_root nr_admin_conf_root;
+
+/* Never NULL. */
+const struct nr_admin_conf *nr_admin_conf_of(const struct nr_config *config);
+
+#endif

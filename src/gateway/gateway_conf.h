@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway_conf.h - the sections `gateway` and `callers`, as loaded.
+ *
+ * Immutable, owned by the snapshot (config/config.h): every pointer and span here lives as long as
+ * the reference to it. Spans are NUL-terminated. */
+#ifndef NR_GATEWAY_GATEWAY_CONF_H
+#define NR_GATEWAY_GATEWAY_CONF_H
+
+#include <stdint.h>
+
+#include "config/check.h"
+#include "config/config.h"
+#include "config/schema.h"
+
+enum nr_half_close {
+    NR_HALF_CLOSE_CANCEL, /* FIN before the answer cancels the request, as nginx does */
+    NR_HALF_CLOSE_ALLOW,  /* the client has only finished sending */
+};
+
+#define NR_CONF_NONE UINT64_MAX /* the word `none` where a size or a time could stand */
+
+/* What one listener bears from its clients. */
+struct nr_listen_limits_conf {
+    struct nr_section at;
+    uint32_t max_connections;
+    uint32_t max_fields;
+    uint64_t max_head_bytes;
+    uint64_t max_body_bytes;    /* NR_CONF_NONE: unlimited */
+    uint64_t header_timeout_ns; /* from the first byte of a head to its end */
+    uint64_t idle_timeout_ns;   /* between requests, and before the first */
+    uint64_t
+        body_timeout_ns; /* without a byte of a request body, or without taking one of the answer */
+    struct nr_rate min_rate; /* of a request body, after min_rate_grace */
+    uint64_t min_rate_grace_ns;
+};
+
+struct nr_listen_conf {
+    struct nr_section at;
+    struct nr_config_address address; /* IP, ANY or UNIX; never a name */
+    uint32_t unix_mode;               /* permission bits of the socket file */
+    uint32_t half_close;              /* enum nr_half_close */
+    struct nr_listen_limits_conf limits;
+    struct nr_cidr *trusted_proxies; /* whose X-Forwarded-* are believed */
+    uint32_t trusted_proxy_count;
+};
+
+struct nr_match_conf {
+    struct nr_section at;
+    struct nr_span *hosts; /* lower case; "*.example.com" matches below; none: any host */
+    uint32_t host_count;
+    struct nr_span path; /* "/a" exact, "/a/*" prefix (and "/a" itself), with "/*" for all */
+    uint64_t methods;    /* bit 1 << enum nr_method; 0: any. GET allows HEAD */
+};
+
+struct nr_route_conf {
+    struct nr_section at;
+    struct nr_span name; /* as written, else made from its match: "/api/orders/*" */
+    struct nr_match_conf match;
+    struct nr_span service;      /* exists: checked at load */
+    struct nr_span strip_prefix; /* without a trailing slash; empty: nothing is stripped */
+    uint64_t deadline_ns; /* the route's own, or the gateway's; never 0; NR_CONF_NONE: none */
+};
+
+struct nr_gateway_conf {
+    struct nr_section at;
+    uint32_t workers; /* 0: as many as cores */
+    struct nr_listen_conf *listen;
+    uint32_t listen_count;
+    uint64_t deadline_ns; /* NR_CONF_NONE: none */
+    uint64_t drain_timeout_ns;
+    struct nr_route_conf *routes;
+    uint32_t route_count;
+};
+
+/* What is known of the clients, for `naru check`. */
+struct nr_callers_conf {
+    struct nr_section at;
+    uint64_t timeout_ns; /* 0: not declared */
+};
+
+extern const struct nr_schema_root nr_gateway_conf_root;
+extern const struct nr_schema_root nr_callers_conf_root;
+extern const struct nr_check_rules nr_gateway_check_rules;
+
+/* Never NULL: without the section its defaults stand (no listener, no route). */
+const struct nr_gateway_conf *nr_gateway_conf_of(const struct nr_config *config);
+const struct nr_callers_conf *nr_callers_conf_of(const struct nr_config *config);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service_conf.h - the sections `services` and `dns`, as loaded.
+ *
+ * Immutable, owned by the snapshot (config/config.h): every pointer and span here lives as long as
+ * the reference to it. Spans are NUL-terminated. */
+#ifndef NR_SERVICE_SERVICE_CONF_H
+#define NR_SERVICE_SERVICE_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/check.h"
+#include "config/config.h"
+#include "config/schema.h"
+
+enum nr_balance {
+    NR_BALANCE_ROUND_ROBIN,
+    NR_BALANCE_LEAST_REQUESTS,
+    NR_BALANCE_P2C,
+};
+
+/* Bits of nr_retry_conf.on are 1 << these. */
+enum nr_retry_on {
+    NR_RETRY_ON_CONNECT, /* no connection came about: the service has seen nothing */
+    NR_RETRY_ON_RESET,   /* it broke before the first byte of the answer was forwarded */
+    NR_RETRY_ON_TIMEOUT, /* the attempt's own time limit passed */
+};
+
+struct nr_instance_conf {
+    struct nr_section at;
+    struct nr_config_address address; /* a name, an IP or a Unix path */
+    uint32_t weight;
+    struct nr_span zone; /* empty: none */
+};
+
+/* Active health checks; absent means that instances count as healthy until calls fail. */
+struct nr_health_conf {
+    struct nr_section at;
+    struct nr_span path; /* HTTP: GET this; empty with tcp */
+    bool tcp;            /* a connection is proof enough */
+    uint64_t interval_ns;
+    uint64_t timeout_ns;
+    uint32_t rise; /* successes in a row until healthy */
+    uint32_t fall; /* failures in a row until unhealthy */
+    struct nr_status_range *expect;
+    uint32_t expect_count; /* at least 1 */
+    double jitter;         /* share of the interval by which checks are spread, 0 to 1 */
+};
+
+struct nr_timeouts_conf {
+    struct nr_section at;
+    uint64_t connect_ns;
+    uint64_t
+        attempt_ns; /* one attempt until the head of its answer; 0: what is left of the deadline */
+    uint64_t
+        first_byte_ns; /* from the request's end to the answer's first byte; 0: as the attempt */
+    uint64_t idle_ns;  /* without a byte while the answer's body is due */
+    uint64_t write_ns; /* without progress while sending */
+};
+
+struct nr_retry_conf {
+    struct nr_section at;
+    uint32_t attempts; /* in all: 1 means no retry */
+    uint64_t on;       /* bit 1 << enum nr_retry_on */
+    uint64_t methods;  /* bit 1 << enum nr_method */
+};
+
+struct nr_pool_conf {
+    struct nr_section at;
+    uint32_t max_idle;        /* kept per instance and worker */
+    uint32_t max_connections; /* per instance and worker */
+    uint64_t idle_timeout_ns;
+    uint64_t max_lifetime_ns; /* then closed after its exchange; UINT64_MAX: none */
+};
+
+struct nr_service_conf {
+    struct nr_section at;
+    struct nr_span name;
+    struct nr_instance_conf *instances;
+    uint32_t instance_count;       /* at least 1 */
+    uint64_t own_timeout_ns;       /* what the service says of itself; 0: not declared */
+    uint32_t balance;              /* enum nr_balance */
+    struct nr_health_conf *health; /* NULL: none */
+    struct nr_timeouts_conf timeouts;
+    struct nr_retry_conf retry;
+    struct nr_pool_conf pool;
+};
+
+struct nr_services_conf {
+    struct nr_service_conf *items; /* in the order written */
+    uint32_t count;
+};
+
+struct nr_dns_conf {
+    struct nr_section at;
+    struct nr_config_address *servers; /* none: as the system has it */
+    uint32_t server_count;
+};
+
+extern const struct nr_schema_root nr_services_conf_root;
+extern const struct nr_schema_root nr_dns_conf_root;
+extern const struct nr_check_rules nr_service_check_rules;
+
+/* Never NULL. */
+const struct nr_services_conf *nr_services_conf_of(const struct nr_config *config);
+const struct nr_dns_conf *nr_dns_conf_of(const struct nr_config *config);
+
+/* By name; NULL if there is none. */
+const struct nr_service_conf *nr_service_conf_find(const struct nr_services_conf *services,
+                                                   struct nr_span name);
+
+#endif

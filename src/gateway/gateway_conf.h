@@ -48,13 +48,13 @@ struct nr_match_conf {
     struct nr_section at;
     struct nr_span *hosts; /* lower case; "*.example.com" matches below; none: any host */
     uint32_t host_count;
-    struct nr_span path; /* "/a" exact, "/a/*" prefix (and "/a" itself), with "/*" for all */
+    struct nr_span path; // "/a" exact; "/a/*" below it and "/a" itself; "/*" all
     uint64_t methods;    /* bit 1 << enum nr_method; 0: any. GET allows HEAD */
 };
 
 struct nr_route_conf {
     struct nr_section at;
-    struct nr_span name; /* as written, else made from its match: "/api/orders/*" */
+    struct nr_span name; // as written, else the path of its match: "/api/orders/*"
     struct nr_match_conf match;
     struct nr_span service;      /* exists: checked at load */
     struct nr_span strip_prefix; /* without a trailing slash; empty: nothing is stripped */

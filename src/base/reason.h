@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reason.h - why a request was answered as it was, as stable words.
+ *
+ * A reason is part of the contract: it appears in problem+json, the access log, metrics and the
+ * decision record, and the reference page lists each with what to do. Names are never
+ * changed, only added. A message that breaks HTTP has the codec's reason names (nr_h1_reason_text)
+ * under NR_REASON_BAD_REQUEST. */
+#ifndef NR_BASE_REASON_H
+#define NR_BASE_REASON_H
+
+#include <stdint.h>
+
+enum nr_reason {
+    NR_REASON_NONE,               /* an upstream's or a handler's own answer */
+    NR_REASON_BAD_REQUEST,        /* 4xx/5xx: see the codec's reason beside it */
+    NR_REASON_NO_ROUTE,           /* 404 */
+    NR_REASON_METHOD_NOT_ALLOWED, /* 405: the path has routes, none for this method */
+    NR_REASON_HEADER_TIMEOUT,     /* 408 */
+    NR_REASON_BODY_TIMEOUT,       /* 408 */
+    NR_REASON_BODY_TOO_LARGE,     /* 413 */
+    NR_REASON_NO_INSTANCE,        /* 503: the service has none */
+    NR_REASON_NO_HEALTHY,         /* 503: none is healthy */
+    NR_REASON_OVERLOADED,         /* 503: the safety net of concurrent calls is full */
+    NR_REASON_CONNECT_REFUSED,    /* 502 */
+    NR_REASON_CONNECT_FAILED,     /* 502 */
+    NR_REASON_CONNECT_TIMEOUT,    /* 504 */
+    NR_REASON_UPSTREAM_CLOSED,    /* 502: before a complete answer head */
+    NR_REASON_UPSTREAM_RESET,     /* 502 */
+    NR_REASON_UPSTREAM_PROTOCOL,  /* 502: it sent what is not HTTP */
+    NR_REASON_UPSTREAM_TRUNCATED, /* after the head: the answer broke off; the client's connection
+                                     is broken too */
+    NR_REASON_ATTEMPT_TIMEOUT,    /* 504: the last attempt had its time */
+    NR_REASON_DEADLINE,           /* 504: the request had its time */
+    NR_REASON_CLIENT_CLOSED,      /* 499 in records: the client left */
+    NR_REASON_CLIENT_SLOW,        /* 499: the client took no bytes */
+    NR_REASON_LOOP,               /* 508: our own Via is in the request */
+    NR_REASON_DRAINING,           /* 503 */
+    NR_REASON_INTERNAL,           /* 500 */
+    NR_REASONS
+};
+
+/* "no_route" */
+const char *nr_reason_name(enum nr_reason reason);
+
+/* The status naru answers with (499 for those that get no answer; 0 for NONE). */
+uint16_t nr_reason_status(enum nr_reason reason);
+
+/* One sentence for `detail`. */
+const char *nr_reason_detail(enum nr_reason reason);
+
+#endif

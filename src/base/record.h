@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* record.h - the decision record: one per request, fixed size, no pointers.
+ *
+ * Access log, metrics, traces and `naru explain` are all made from it, so they never
+ * disagree. Names are interned: the ids are those of the configuration's tables (route, service,
+ * instance). A ring per worker keeps the latest; failures have a ring of their own, so that
+ * success does not wash them away. Written by the worker, read by others through a copy under a
+ * sequence check (nr_record_ring_read). */
+#ifndef NR_BASE_RECORD_H
+#define NR_BASE_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "naru/span.h"
+
+enum { NR_RECORD_ATTEMPTS = 4, NR_RECORD_PATH_BYTES = 84, NR_ID_NONE = 0xffffffff };
+
+enum nr_attempt_result {
+    NR_ATTEMPT_NONE,
+    NR_ATTEMPT_ANSWERED, /* a complete head came; its status says how good it was */
+    NR_ATTEMPT_CONNECT_REFUSED,
+    NR_ATTEMPT_CONNECT_FAILED,
+    NR_ATTEMPT_CONNECT_TIMEOUT,
+    NR_ATTEMPT_CLOSED,
+    NR_ATTEMPT_RESET,
+    NR_ATTEMPT_PROTOCOL,
+    NR_ATTEMPT_TIMEOUT,
+    NR_ATTEMPT_CANCELED,
+};
+
+struct nr_record_attempt {
+    uint32_t instance; /* id within the service */
+    uint32_t start_us; /* since the record's start */
+    uint32_t took_us;  /* to the head or the failure */
+    uint16_t status;
+    uint8_t result; /* enum nr_attempt_result */
+    uint8_t reused; /* over a pooled connection */
+};
+
+enum nr_record_flag {
+    NR_RECORD_TUNNEL = 1,
+    NR_RECORD_RETRY_UNSAFE = 2,     /* not retried: method not idempotent and maybe processed */
+    NR_RECORD_RETRY_NO_BODY = 4,    /* not retried: the body was no longer replayable */
+    NR_RECORD_RETRY_NO_TIME = 8,    /* not retried: no time left */
+    NR_RECORD_RETRY_COMMITTED = 16, /* not retried: the answer had begun */
+    NR_RECORD_RETRY_SPENT = 32,     /* not retried: attempts used up */
+    NR_RECORD_PATH_CUT = 64,
+};
+
+struct nr_record {
+    uint64_t id[2];          /* the request id, 128 bits */
+    uint64_t wall_ns;        /* start, since the epoch */
+    uint64_t start_ns;       /* start, monotonic */
+    uint64_t received_bytes; /* request body */
+    uint64_t sent_bytes;     /* response body */
+    uint32_t total_us;
+    uint32_t head_us;     /* the ledger: receiving the request's head */
+    uint32_t queue_us;    /* waiting for a permit or an instance */
+    uint32_t upstream_us; /* from the first attempt's start to the answer's head */
+    uint32_t deadline_ms; /* what the request was given */
+    uint32_t route;
+    uint32_t service;
+    uint32_t listener;
+    uint16_t status;
+    uint16_t reason; /* enum nr_reason */
+    uint8_t refusal; /* enum nr_h1_reason, for NR_REASON_BAD_REQUEST */
+    uint8_t method;  /* enum nr_method */
+    uint8_t version;
+    uint8_t attempt_count; /* may exceed NR_RECORD_ATTEMPTS: the last slot is then the latest */
+    uint16_t flags;        /* enum nr_record_flag */
+    uint8_t path_len;
+    uint8_t client_family;
+    uint8_t client_ip[16];
+    struct nr_record_attempt attempts[NR_RECORD_ATTEMPTS];
+    char path[NR_RECORD_PATH_BYTES]; /* canonical, without query */
+};
+
+_Static_assert(sizeof(struct nr_record) == 256, "four cache lines");
+
+/* What only lives as long as the request, for those who format it now (the access log). */
+struct nr_record_view {
+    struct nr_span method;
+    struct nr_span path; /* whole */
+    struct nr_span host;
+    struct nr_span user_agent;
+    struct nr_span request_id; /* as text: the client's own if it sent a valid one, else the hex of
+                                  record.id */
+};
+
+/* Who wants finished records; called on the worker, once per request, before its memory goes. */
+struct nr_record_sink {
+    void (*done)(struct nr_record_sink *sink, const struct nr_record *record,
+                 const struct nr_record_view *view);
+};
+
+/* A ring of the latest records of one worker. One writer, any readers. */
+struct nr_record_ring;
+
+struct nr_record_ring *nr_record_ring_new(uint32_t capacity);
+void nr_record_ring_free(struct nr_record_ring *ring);
+void nr_record_ring_put(struct nr_record_ring *ring, const struct nr_record *record);
+
+/* Copy the record with this id; false when it is no longer there. Any thread. */
+bool nr_record_ring_find(const struct nr_record_ring *ring, const uint64_t id[2],
+                         struct nr_record *ret_record);
+
+/* Copy up to `max` latest, newest first; returns how many. Any thread. */
+uint32_t nr_record_ring_latest(const struct nr_record_ring *ring, struct nr_record *to,
+                               uint32_t max);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* call.h - one outbound call under the chain of policies, with its record.
+ *
+ * A call is itself an exchange (calling side): whoever asks speaks the same verbs and gets the same
+ * events as from a single connection, while the call picks instances, bounds each attempt, and
+ * repeats an attempt that failed before the answer began, on another instance, when the request is
+ * idempotent or certainly unprocessed, its body is still at hand and time is left. `call` does not
+ * know who asks.
+ *
+ * Events reach the owner only from the attempt that is answered: 1xx heads are passed on as they
+ * come, and the first final head commits the call. */
+#ifndef NR_CALL_CALL_H
+#define NR_CALL_CALL_H
+
+#include "base/reason.h"
+#include "base/record.h"
+#include "http/exchange.h"
+#include "policy/deadline.h"
+#include "service/service.h"
+
+/* Bytes of request bodies kept for replay on one engine, all calls together. */
+struct nr_call_budget {
+    uint64_t replay_bytes_max;
+    uint64_t replay_bytes;
+};
+
+struct nr_call_conf {
+    struct nr_service_pools *pools;
+    struct nr_head *head;   /* the request to send; the call may set deadline and attempt fields in
+                               it.   Lives as long as the call */
+    struct nr_arena *arena; /* for response heads */
+    struct nr_deadline deadline;
+    struct nr_record *record; /* attempts and ledger are written here */
+    struct nr_call_budget *budget;
+    const struct nr_exchange_events *events;
+    void *owner;
+    bool ended; /* no request body follows */
+};
+
+struct nr_call; /* allocated from conf->arena; everything inside it ends before the call's `end` */
+
+/* Start. Returns the exchange to speak to. Events come later, also the failure to find any
+ * instance: `end` without a final head, nr_call_reason saying why. */
+struct nr_exchange *nr_call_open(struct nr_io *io, const struct nr_call_conf *conf);
+
+/* In and after `end`'s start: why there is no (complete) answer; NR_REASON_NONE if there is. */
+enum nr_reason nr_call_reason(const struct nr_exchange *call);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service.h - the services that naru calls: instances, health, pools, balance.
+ *
+ * struct nr_service is shared by all workers; what decides (balancer, in-flight counts, health)
+ * stands under one short lock without system calls. Each worker has its own connection pools
+ * (struct nr_service_pools), because connections belong to an engine. State is keyed by stable ids
+ * (service name, instance address) and outlives a reload. */
+#ifndef NR_SERVICE_SERVICE_H
+#define NR_SERVICE_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/random.h"
+#include "http/client.h"
+#include "io/io.h"
+
+struct nr_service_conf; /* service_conf.h: the configuration section */
+struct nr_service;
+struct nr_service_pools;
+
+enum nr_health { NR_HEALTH_UNKNOWN, NR_HEALTH_UP, NR_HEALTH_DOWN };
+
+enum { NR_INSTANCES_MAX = 1024, NR_INSTANCE_NONE = 0xffffffff };
+
+enum nr_code nr_service_new(const struct nr_service_conf *conf, uint32_t id,
+                            struct nr_service **ret_service, struct nr_err *err) NR_MUST_USE;
+void nr_service_free(struct nr_service *service);
+
+const struct nr_service_conf *nr_service_conf(const struct nr_service *service);
+uint32_t nr_service_id(const struct nr_service *service);
+uint32_t nr_service_instance_count(const struct nr_service *service);
+
+/* Snapshot of one instance for admin and metrics. Any thread. */
+struct nr_instance_view {
+    struct nr_addr addr;
+    char text[NR_ADDR_TEXT_BYTES];
+    uint32_t weight;
+    uint32_t in_flight;
+    enum nr_health health;
+    uint64_t picks;
+    uint64_t failures;
+    uint64_t ewma_us;
+};
+void nr_service_instance(struct nr_service *service, uint32_t instance,
+                         struct nr_instance_view *ret_view);
+
+/* Choose an instance and count the call as in flight there. `tried` is a bit set of instances not
+ * to take (bits beyond 63 are never excluded) unless nothing else is left. NR_INSTANCE_NONE: there
+ * is none; *ret_reason says why (enum nr_reason: no_instance, no_healthy, overloaded). Any thread.
+ */
+uint32_t nr_service_pick(struct nr_service *service, struct nr_random *random, uint64_t now_ns,
+                         uint64_t tried, int *ret_reason);
+
+/* The call on that instance is over: exactly once per pick. latency_ns to the head; ok false for a
+ * transport failure or a 5xx. */
+void nr_service_report(struct nr_service *service, uint32_t instance, uint64_t now_ns,
+                       uint64_t latency_ns, bool ok);
+
+/* Run active health checks of this service on `io` (one engine of the process). Stops with
+ * close(cb). */
+struct nr_health_checker;
+struct nr_health_checker *nr_health_start(struct nr_service *service, struct nr_io *io);
+/* stopped(ctx) is called from the queue when nothing of it is outstanding; then it is freed. */
+void nr_health_stop(struct nr_health_checker *checker, void (*stopped)(void *ctx), void *ctx);
+
+/* This worker's connections to the service's instances. */
+struct nr_service_pools *nr_service_pools_new(struct nr_service *service, struct nr_io *io);
+struct nr_client *nr_service_client(struct nr_service_pools *pools, uint32_t instance);
+struct nr_service *nr_service_of(struct nr_service_pools *pools);
+void nr_service_pools_free(struct nr_service_pools *pools);
+
+#endif

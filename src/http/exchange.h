@@ -75,6 +75,7 @@ struct nr_exchange_verbs {
     struct nr_span (*pending)(const struct nr_exchange *x);
     void (*consume)(struct nr_exchange *x, size_t bytes);
     void (*reset)(struct nr_exchange *x);
+    void (*release)(struct nr_exchange *x);
 };
 
 /* Times of the exchange on the engine's monotonic clock, for the record; 0: not yet. */
@@ -89,7 +90,8 @@ struct nr_exchange {
     const struct nr_exchange_events *events; /* the owner's, set before the first event */
     void *owner;                             /* the owner's */
     struct nr_arena *arena; /* heads are copied here; the serving side's belongs to the exchange and
-                               goes with it after `end`; the calling side's is the opener's */
+                               goes with it after `end` and the last release; the calling side's is
+                               the opener's */
     struct nr_exchange_times times;
     uint64_t received_bytes; /* body bytes in */
     uint64_t sent_bytes;     /* body bytes out */
@@ -142,6 +144,19 @@ static inline void nr_exchange_consume(struct nr_exchange *x, size_t bytes)
 static inline void nr_exchange_reset(struct nr_exchange *x)
 {
     x->verbs->reset(x);
+}
+
+/* Serving side: keep the exchange's memory (itself and its arena, not its connection) beyond `end`,
+ * because something that the request started still points into it. Each hold is given back by one
+ * release, which may be the moment at which the memory goes. */
+static inline void nr_exchange_hold(struct nr_exchange *x)
+{
+    x->holds++;
+}
+
+static inline void nr_exchange_release(struct nr_exchange *x)
+{
+    x->verbs->release(x);
 }
 
 /* ---- what serves ---- */

@@ -88,6 +88,10 @@ struct nr_record_view {
                                   record.id */
 };
 
+/* The id for a request id that came as text: its value if it is 32 hexadecimal digits, else a hash.
+ */
+void nr_record_id_of(struct nr_span text, uint64_t ret_id[2]);
+
 /* Who wants finished records; called on the worker, once per request, before its memory goes. */
 struct nr_record_sink {
     void (*done)(struct nr_record_sink *sink, const struct nr_record *record,

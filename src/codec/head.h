@@ -174,6 +174,10 @@ struct nr_span nr_head_get(const struct nr_head *head, enum nr_field_id id);
 void nr_head_add(struct nr_head *head, struct nr_arena *arena, struct nr_span name,
                  struct nr_span value);
 
+/* Put bytes behind the text, for a pseudo-field: `head->path = nr_head_append_text(…)`. */
+struct nr_text nr_head_append_text(struct nr_head *head, struct nr_arena *arena,
+                                   struct nr_span bytes);
+
 /* Remove all of that name, then append. */
 void nr_head_set(struct nr_head *head, struct nr_arena *arena, struct nr_span name,
                  struct nr_span value);

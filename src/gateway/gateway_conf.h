@@ -34,7 +34,7 @@ struct nr_listen_limits_conf {
     uint64_t min_rate_grace_ns;
 };
 
-struct nr_listen_conf {
+struct nr_gateway_listen_conf {
     struct nr_section at;
     struct nr_config_address address; /* IP, ANY or UNIX; never a name */
     uint32_t unix_mode;               /* permission bits of the socket file */
@@ -64,7 +64,7 @@ struct nr_route_conf {
 struct nr_gateway_conf {
     struct nr_section at;
     uint32_t workers; /* 0: as many as cores */
-    struct nr_listen_conf *listen;
+    struct nr_gateway_listen_conf *listen;
     uint32_t listen_count;
     uint64_t deadline_ns; /* NR_CONF_NONE: none */
     uint64_t drain_timeout_ns;

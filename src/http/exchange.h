@@ -97,6 +97,7 @@ struct nr_exchange {
     uint64_t sent_bytes;     /* body bytes out */
     uint8_t refusal;         /* enum nr_h1_reason when the peer broke HTTP */
     bool reused;             /* calling side: went over a pooled connection */
+    uint8_t holds;           /* see nr_exchange_hold */
 };
 
 /* ---- verbs; see nr_exchange_verbs ---- */

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/request.h"
+
+#include "naru/span.h"
+
+/* Everything put into the text is our own constant or an id of checked characters, so
+ * nothing needs escaping. */
+static struct nr_span problem_json(struct nr_request *request, const struct nr_problem *problem)
+{
+    struct nr_span phrase = nr_status_phrase(problem->status);
+
+    return nr_arena_printf(
+        request->down->arena,
+        "{\"type\":\"about:blank\",\"title\":\"%.*s\",\"status\":%u,\"detail\":\"%s\","
+        "\"reason\":\"%s\",\"request_id\":\"%.*s\"}\n",
+        (int)phrase.len, phrase.ptr, problem->status, problem->detail, problem->reason,
+        (int)request->request_id.len, request->request_id.ptr);
+}
+
+void nr_problem_answer(struct nr_request *request, const struct nr_problem *problem)
+{
+    struct nr_arena *arena = request->down->arena;
+    struct nr_gateway_worker *worker = request->port->worker;
+    struct nr_head head;
+
+    request->local = problem_json(request, problem);
+    request->local_answer = true;
+    request->head_sent = true;
+    request->record.status = problem->status;
+    nr_head_init_response(&head, arena, problem->status);
+    nr_head_add(&head, arena, NR_SPAN("Content-Type"), NR_SPAN("application/problem+json"));
+    nr_head_add(&head, arena, NR_SPAN("Date"),
+                nr_date_text(&worker->date, nr_io_wall_ns(worker->io)));
+    nr_head_add(&head, arena, NR_SPAN("X-Request-Id"), request->request_id);
+    if (problem->extra_name.len > 0)
+        nr_head_add(&head, arena, problem->extra_name, problem->extra_value);
+    head.body_length = (int64_t)request->local.len;
+    if (request->head != NULL && request->head->method == NR_METHOD_HEAD) {
+        request->local.len = 0;
+        nr_exchange_send_head(request->down, &head, true);
+        return;
+    }
+    nr_exchange_send_head(request->down, &head, false);
+    request->local =
+        nr_span_from(request->local, nr_exchange_send_body(request->down, request->local, true));
+}
+
+void nr_problem_reason(struct nr_request *request, enum nr_reason reason)
+{
+    request->record.reason = (uint16_t)reason;
+    nr_problem_answer(request, &(struct nr_problem){.status = nr_reason_status(reason),
+                                                    .reason = nr_reason_name(reason),
+                                                    .detail = nr_reason_detail(reason)});
+}

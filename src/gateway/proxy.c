@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* proxy.c - a request from its head to its record.
+ *
+ * Two exchanges, four flows. Each flow is a pump that is run whenever its source has bytes or its
+ * sink has room: offer what is pending, consume what was taken. An end travels behind the last
+ * byte, and trailers behind that.
+ *
+ * Who ends what:
+ *   - the answer is complete: `down` ends by itself. If the client was still sending, the call is
+ * reset, so that no orphaned upload keeps the service busy.
+ *   - the client leaves: the call is reset; the record says client_closed.
+ *   - the call ends without a head: the client gets problem+json with the call's reason.
+ *   - the call ends within the answer: `down` is reset, so that the client cannot take the part for
+ * the whole. */
+#include "base/assert.h"
+#include "gateway/request.h"
+
+enum { HOPS_MAX = 16 };
+
+/* ---- the end of a request ---- */
+
+static enum nr_reason reason_of_end(enum nr_end end)
+{
+    switch (end) {
+    case NR_END_BODY_TIMEOUT: return NR_REASON_BODY_TIMEOUT;
+    case NR_END_WRITE_TIMEOUT: return NR_REASON_CLIENT_SLOW;
+    case NR_END_PROTOCOL: return NR_REASON_BAD_REQUEST;
+    case NR_END_SHUTDOWN: return NR_REASON_DRAINING;
+    default: return NR_REASON_CLIENT_CLOSED;
+    }
+}
+
+/* A record made when the client's side ended by something else than completion. A reason that
+ * stands already was the cause, so it stays. */
+static void note_broken(struct nr_request *request, enum nr_end end)
+{
+    struct nr_record *record = &request->record;
+
+    if (end == NR_END_DONE || end == NR_END_IDLE_TIMEOUT || request->tunnel ||
+        record->reason != NR_REASON_NONE)
+        return;
+    record->reason = (uint16_t)reason_of_end(end);
+    record->refusal = request->down->refusal;
+    if (!request->head_sent)
+        record->status = end == NR_END_PROTOCOL ? nr_h1_reason_status(request->down->refusal)
+                                                : nr_reason_status(record->reason);
+}
+
+static void finish_record(struct nr_request *request)
+{
+    struct nr_gateway_worker *worker = request->port->worker;
+    struct nr_record *record = &request->record;
+    const struct nr_head *head = request->head;
+    struct nr_record_view view = {.request_id = request->request_id, .path = request->path};
+
+    record->total_us = (uint32_t)((nr_io_now_ns(worker->io) - record->start_ns) / 1000);
+    record->received_bytes = request->down->received_bytes;
+    record->sent_bytes = request->down->sent_bytes;
+    if (head != NULL) {
+        view.method = nr_head_text(head, head->method_name);
+        view.host = nr_head_text(head, head->authority);
+        view.user_agent = nr_head_get(head, NR_FIELD_USER_AGENT);
+    }
+    worker->sink->done(worker->sink, record, &view);
+}
+
+static void down_end(struct nr_exchange *down, enum nr_end end)
+{
+    struct nr_request *request = down->owner;
+
+    request->down_over = true;
+    note_broken(request, end);
+    finish_record(request);
+    if (request->up != NULL)
+        nr_exchange_reset(request->up); /* its `end` releases what it points into */
+}
+
+/* ---- flows ---- */
+
+static void pump_request(struct nr_request *request)
+{
+    struct nr_span bytes = nr_exchange_pending(request->down);
+    bool ended = request->request_ended && request->down_trailers == NULL;
+    size_t taken;
+
+    if (request->up == NULL || request->request_passed) {
+        nr_exchange_consume(request->down, bytes.len); /* nobody wants them any more */
+        return;
+    }
+    if (bytes.len == 0 && !request->request_ended)
+        return;
+    taken = bytes.len > 0 || ended ? nr_exchange_send_body(request->up, bytes, ended) : 0;
+    nr_exchange_consume(request->down, taken);
+    if (taken < bytes.len || !request->request_ended)
+        return;
+    request->request_passed = true;
+    if (request->down_trailers != NULL)
+        nr_exchange_send_trailers(request->up, request->down_trailers);
+}
+
+static void pump_answer(struct nr_request *request)
+{
+    struct nr_span bytes = nr_exchange_pending(request->up);
+    bool ended = request->answer_ended && request->up_trailers == NULL;
+    size_t taken;
+
+    if (bytes.len == 0 && !request->answer_ended)
+        return;
+    taken = bytes.len > 0 || ended ? nr_exchange_send_body(request->down, bytes, ended) : 0;
+    nr_exchange_consume(request->up, taken);
+    if (taken < bytes.len || !request->answer_ended)
+        return;
+    request->answer_passed = true;
+    if (request->up_trailers != NULL)
+        nr_exchange_send_trailers(request->down, request->up_trailers);
+    if (!request->request_passed && !request->tunnel)
+        nr_exchange_reset(
+            request->up); /* answered early: what the client still sends is for nobody */
+}
+
+/* Refuse a body that grew over the limit; false if it did. */
+static bool body_fits(struct nr_request *request)
+{
+    if (request->down->received_bytes <= request->body_bytes_max || request->tunnel)
+        return true;
+    request->request_passed = true;
+    if (request->up != NULL)
+        nr_exchange_reset(request->up);
+    if (!request->head_sent) {
+        nr_problem_reason(request, NR_REASON_BODY_TOO_LARGE);
+        return false;
+    }
+    request->record.reason = NR_REASON_BODY_TOO_LARGE;
+    nr_exchange_reset(request->down);
+    return false;
+}
+
+static void down_body(struct nr_exchange *down, bool ended)
+{
+    struct nr_request *request = down->owner;
+
+    request->request_ended = ended;
+    if (!request->request_passed && !body_fits(request))
+        return;
+    pump_request(request);
+}
+
+static void down_trailers(struct nr_exchange *down, struct nr_head *trailers)
+{
+    struct nr_request *request = down->owner;
+
+    request->request_ended = true;
+    request->down_trailers = trailers;
+    pump_request(request);
+}
+
+static void down_writable(struct nr_exchange *down)
+{
+    struct nr_request *request = down->owner;
+
+    if (!request->local_answer) {
+        if (request->up != NULL && !request->answer_passed)
+            pump_answer(request);
+        return;
+    }
+    if (request->local.len > 0)
+        request->local =
+            nr_span_from(request->local, nr_exchange_send_body(down, request->local, true));
+}
+
+static const struct nr_exchange_events down_events = {
+    .body = down_body,
+    .trailers = down_trailers,
+    .writable = down_writable,
+    .end = down_end,
+};
+
+/* ---- the service's side ---- */
+
+static void up_head(struct nr_exchange *up, struct nr_head *head, bool ended)
+{
+    struct nr_request *request = up->owner;
+
+    if (head->status < 200 && head->status != 101) {
+        nr_exchange_send_head(request->down, head, false);
+        return;
+    }
+    request->record.status = head->status;
+    request->head_sent = true;
+    if (head->status == 101) {
+        request->tunnel = true;
+        request->request_passed = false;
+        request->request_ended = false;
+        request->record.flags |= NR_RECORD_TUNNEL;
+    } else {
+        nr_forward_response(request, head);
+    }
+    request->answer_ended = ended;
+    request->answer_passed = ended;
+    nr_exchange_send_head(request->down, head, ended);
+    if (ended && !request->request_passed)
+        nr_exchange_reset(up);
+}
+
+static void up_body(struct nr_exchange *up, bool ended)
+{
+    struct nr_request *request = up->owner;
+
+    request->answer_ended = ended;
+    pump_answer(request);
+}
+
+static void up_trailers(struct nr_exchange *up, struct nr_head *trailers)
+{
+    struct nr_request *request = up->owner;
+
+    request->answer_ended = true;
+    request->up_trailers = trailers;
+    pump_answer(request);
+}
+
+static void up_writable(struct nr_exchange *up)
+{
+    pump_request(up->owner);
+}
+
+static void up_end(struct nr_exchange *up, enum nr_end end)
+{
+    struct nr_request *request = up->owner;
+    enum nr_reason reason = nr_call_reason(up);
+
+    request->up = NULL;
+    if (!request->down_over && !request->answer_passed && !request->local_answer) {
+        if (!request->head_sent) {
+            nr_problem_reason(request, reason);
+            pump_request(request);
+        } else {
+            if (!request->tunnel)
+                request->record.reason = (uint16_t)reason;
+            nr_exchange_reset(request->down);
+        }
+    }
+    (void)end;
+    nr_exchange_release(request->down);
+}
+
+static const struct nr_exchange_events up_events = {
+    .head = up_head,
+    .body = up_body,
+    .trailers = up_trailers,
+    .writable = up_writable,
+    .end = up_end,
+};
+
+/* ---- the head ---- */
+
+static void begin_record(struct nr_request *request, const struct nr_peer *peer)
+{
+    struct nr_record *record = &request->record;
+    struct nr_io *io = request->port->worker->io;
+    uint64_t now_ns = nr_io_now_ns(io);
+    size_t path_len = request->path.len;
+
+    record->start_ns = request->down->times.started_ns;
+    record->wall_ns = nr_io_wall_ns(io) - (now_ns - record->start_ns);
+    record->head_us = (uint32_t)((now_ns - record->start_ns) / 1000);
+    record->route = NR_ID_NONE;
+    record->service = NR_ID_NONE;
+    record->listener = request->port->id;
+    record->method = request->head->method;
+    record->version = request->head->version;
+    record->client_family = peer->addr.family;
+    memcpy(record->client_ip, peer->addr.ip, sizeof(record->client_ip));
+    if (path_len > NR_RECORD_PATH_BYTES) {
+        path_len = NR_RECORD_PATH_BYTES;
+        record->flags |= NR_RECORD_PATH_CUT;
+    }
+    memcpy(record->path, request->path.ptr, path_len);
+    record->path_len = (uint8_t)path_len;
+}
+
+static struct nr_request *begin(struct nr_gateway_port *port, struct nr_exchange *down,
+                                struct nr_head *head, bool ended, const struct nr_peer *peer)
+{
+    struct nr_request *request = nr_arena_zalloc(down->arena, sizeof(*request));
+
+    request->port = port;
+    request->down = down;
+    request->head = head;
+    request->request_ended = ended;
+    request->request_passed = ended;
+    request->body_bytes_max = port->conf->limits.max_body_bytes;
+    request->path = nr_head_text(head, head->path);
+    down->events = &down_events;
+    down->owner = request;
+    begin_record(request, peer);
+    nr_forward_identify(request, peer);
+    return request;
+}
+
+static struct nr_span method_list(struct nr_arena *arena, uint64_t methods)
+{
+    struct nr_span list = {NULL, 0};
+
+    for (int method = NR_METHOD_GET; method < NR_METHODS; method++) {
+        struct nr_span name = nr_method_name(method);
+
+        if (!(methods & ((uint64_t)1 << method)) || method == NR_METHOD_CONNECT ||
+            method == NR_METHOD_TRACE)
+            continue;
+        list = list.len == 0 ? name
+                             : nr_arena_printf(arena, "%.*s, %.*s", (int)list.len, list.ptr,
+                                               (int)name.len, name.ptr);
+    }
+    return list;
+}
+
+/* 405 must list what is allowed: RFC 9110, 15.5.6. */
+static void answer_method_not_allowed(struct nr_request *request, uint64_t methods)
+{
+    const enum nr_reason reason = NR_REASON_METHOD_NOT_ALLOWED;
+
+    request->record.reason = reason;
+    nr_problem_answer(
+        request, &(struct nr_problem){.status = nr_reason_status(reason),
+                                      .reason = nr_reason_name(reason),
+                                      .detail = nr_reason_detail(reason),
+                                      .extra_name = NR_SPAN("Allow"),
+                                      .extra_value = method_list(request->down->arena, methods)});
+}
+
+/* Find the route; false if the request was answered instead. */
+static bool route(struct nr_request *request)
+{
+    const struct nr_gateway *gateway = request->port->worker->gateway;
+    const struct nr_head *head = request->head;
+    uint32_t rule = 0;
+    uint64_t methods = 0;
+
+    switch (nr_router_find(gateway->router, nr_head_text(head, head->authority), request->path,
+                           head->method, &rule, &methods)) {
+    case NR_ROUTER_FOUND: break;
+    case NR_ROUTER_NO_METHOD: answer_method_not_allowed(request, methods); return false;
+    case NR_ROUTER_NO_ROUTE: nr_problem_reason(request, NR_REASON_NO_ROUTE); return false;
+    }
+    request->record.route = rule;
+    request->record.service = gateway->routes[rule].service;
+    if (nr_forward_hops(head) >= HOPS_MAX) {
+        nr_problem_reason(request, NR_REASON_LOOP);
+        return false;
+    }
+    if (head->body_length > 0 && (uint64_t)head->body_length > request->body_bytes_max) {
+        nr_problem_reason(request, NR_REASON_BODY_TOO_LARGE);
+        return false;
+    }
+    return true;
+}
+
+static void start_deadline(struct nr_request *request, const struct nr_peer *peer)
+{
+    const struct nr_gateway *gateway = request->port->worker->gateway;
+    uint64_t limit_ns = gateway->routes[request->record.route].conf->deadline_ns;
+    uint64_t client_ns = nr_forward_client_limit_ns(request, peer);
+
+    request->deadline =
+        nr_deadline_start(request->record.start_ns, limit_ns == NR_CONF_NONE ? 0 : limit_ns);
+    if (client_ns != 0)
+        nr_deadline_tighten(&request->deadline, client_ns);
+    if (request->deadline.at_ns != NR_TIME_NEVER)
+        request->record.deadline_ms =
+            (uint32_t)((request->deadline.at_ns - request->deadline.start_ns) / 1000000);
+}
+
+void nr_proxy_request(struct nr_handler *handler, struct nr_exchange *x, struct nr_head *head,
+                      bool ended)
+{
+    struct nr_gateway_port *port = nr_container_of(handler, struct nr_gateway_port, handler);
+    const struct nr_peer *peer = nr_exchange_peer(x);
+    struct nr_request *request = begin(port, x, head, ended, peer);
+
+    if (!route(request))
+        return;
+    start_deadline(request, peer);
+    nr_forward_request(request, peer);
+    nr_exchange_hold(x);
+    request->up =
+        nr_call_open(port->worker->io, &(struct nr_call_conf){
+                                           .pools = port->worker->pools[request->record.service],
+                                           .head = head,
+                                           .arena = x->arena,
+                                           .deadline = request->deadline,
+                                           .record = &request->record,
+                                           .budget = &port->worker->budget,
+                                           .events = &up_events,
+                                           .owner = request,
+                                           .ended = ended,
+                                       });
+}
+
+void nr_proxy_refused(struct nr_handler *handler, struct nr_exchange *x, struct nr_head *head,
+                      uint16_t status, const char *reason)
+{
+    struct nr_gateway_port *port = nr_container_of(handler, struct nr_gateway_port, handler);
+    struct nr_request *request = begin(port, x, head, true, nr_exchange_peer(x));
+
+    request->record.reason = NR_REASON_BAD_REQUEST;
+    request->record.refusal = x->refusal;
+    nr_problem_answer(request,
+                      &(struct nr_problem){.status = status,
+                                           .reason = reason,
+                                           .detail = nr_reason_detail(NR_REASON_BAD_REQUEST)});
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* request.h - one request on its way through the gateway. Internal to src/gateway.
+ *
+ * It lives in the arena of the serving exchange (`down`), which it holds until both sides are over:
+ *
+ *   request() --route--> call opened -----> both ended --> record --> released
+ *                  '---> local answer ----> down ended -'
+ *
+ * `down` is the client's exchange, `up` the call towards a service. Bytes move from one's pending
+ * to the other's send_body and are consumed only as far as they were taken: no byte is stored in
+ * between, so either side's back-pressure reaches the other. */
+#ifndef NR_GATEWAY_REQUEST_H
+#define NR_GATEWAY_REQUEST_H
+
+#include "base/compiler.h"
+#include "base/reason.h"
+#include "base/record.h"
+#include "call/call.h"
+#include "gateway/gateway.h"
+#include "gateway/gateway_conf.h"
+#include "gateway/router.h"
+#include "http/date.h"
+
+struct nr_gateway_route {
+    const struct nr_route_conf *conf;
+    uint32_t service;
+};
+
+struct nr_gateway {
+    struct nr_config *config; /* our reference */
+    const struct nr_gateway_conf *conf;
+    struct nr_router *router;
+    struct nr_gateway_route *routes;
+    struct nr_service **services;
+    uint32_t service_count;
+    struct nr_listener **listeners;
+    uint32_t listener_count; /* open ones */
+};
+
+/* One listener on one worker. */
+struct nr_gateway_port {
+    struct nr_handler handler;
+    struct nr_gateway_worker *worker;
+    const struct nr_gateway_listen_conf *conf;
+    struct nr_server_conf server_conf;
+    struct nr_server *server;
+    uint32_t id;
+};
+
+struct nr_gateway_worker {
+    struct nr_gateway *gateway;
+    struct nr_io *io;
+    struct nr_record_sink *sink;
+    struct nr_service_pools **pools; /* per service */
+    struct nr_call_budget budget;
+    struct nr_date date;
+    struct nr_gateway_port *ports; /* per listener */
+    uint32_t port_count;
+    uint32_t draining_ports; /* not yet drained */
+    struct nr_op drained_op; /* for a worker that has no port to wait for */
+    void (*drained)(void *ctx);
+    void *drained_ctx;
+};
+
+struct nr_request {
+    struct nr_gateway_port *port;
+    struct nr_exchange *down;
+    struct nr_exchange *up;        /* NULL: none, or over */
+    struct nr_head *head;          /* the request's */
+    struct nr_head *down_trailers; /* wait for the body before them to be taken; NULL: none */
+    struct nr_head *up_trailers;
+    struct nr_span local; /* what is left of a body of our own */
+    struct nr_deadline deadline;
+    struct nr_span request_id;
+    struct nr_span path; /* as received, before a prefix was stripped */
+    struct nr_record record;
+    uint64_t body_bytes_max;
+    bool local_answer;   /* we answer ourselves */
+    bool head_sent;      /* the final one */
+    bool request_ended;  /* the client's side: nothing but `pending` is to come */
+    bool request_passed; /* … and all of it was handed to the call */
+    bool answer_ended;   /* the upstream's side, likewise */
+    bool answer_passed;
+    bool down_over; /* `end` was seen */
+    bool tunnel;
+};
+
+/* The handler of every port. */
+void nr_proxy_request(struct nr_handler *handler, struct nr_exchange *x, struct nr_head *head,
+                      bool ended);
+void nr_proxy_refused(struct nr_handler *handler, struct nr_exchange *x, struct nr_head *head,
+                      uint16_t status, const char *reason);
+
+/* Make a client's head fit for the service: X-Forwarded-*, Via, X-Request-Id, prefix stripped. Sets
+ * request->request_id and record.id. */
+void nr_forward_request(struct nr_request *request, const struct nr_peer *peer);
+
+/* Make a service's answer fit for the client: Via, Date, X-Request-Id. */
+void nr_forward_response(struct nr_request *request, struct nr_head *head);
+
+/* Only the request id, for an answer of our own; the rest of the head stays. */
+void nr_forward_identify(struct nr_request *request, const struct nr_peer *peer);
+
+/* How many hops that call themselves naru the request has been through. */
+uint32_t nr_forward_hops(const struct nr_head *head);
+
+/* The least of the deadlines that the client may set: X-Request-Deadline and
+ * X-Envoy-Expected-Rq-Timeout-Ms from a trusted peer, grpc-timeout from anyone. 0: none. */
+uint64_t nr_forward_client_limit_ns(const struct nr_request *request, const struct nr_peer *peer);
+
+/* Answer with problem+json (RFC 9457). extra may name one more field ("Allow"), or be empty. */
+struct nr_problem {
+    uint16_t status;
+    const char *reason;
+    const char *detail;
+    struct nr_span extra_name;
+    struct nr_span extra_value;
+};
+void nr_problem_answer(struct nr_request *request, const struct nr_problem *problem);
+
+/* The same for one of naru's own reasons; sets it in the record. */
+void nr_problem_reason(struct nr_request *request, enum nr_reason reason);
+
+#endif

@@ -51,10 +51,12 @@ enum nr_h1_reason {
     NR_H1_MISSING_HOST,        /* 400 missing_host */
     NR_H1_DUPLICATE_HOST,      /* 400 duplicate_host */
     NR_H1_BAD_HOST,            /* 400 bad_host */
+    NR_H1_BAD_CONNECTION,      /* 400 bad_connection: not tokens, names Host, or names very many */
     NR_H1_BAD_LENGTH,          /* 400 bad_content_length */
     NR_H1_DUPLICATE_LENGTH,    /* 400 duplicate_content_length */
     NR_H1_LENGTH_AND_CODING,   /* 400 length_with_transfer_encoding */
-    NR_H1_BAD_CODING,          /* 400/501 bad_transfer_encoding */
+    NR_H1_BAD_CODING,          /* 400 bad_transfer_encoding */
+    NR_H1_UNKNOWN_CODING,      /* 501 bad_transfer_encoding: chunked, but over another coding */
     NR_H1_CODING_IN_10,        /* 400 transfer_encoding_in_http10 */
     NR_H1_BAD_EXPECT,          /* 417 bad_expectation */
     NR_H1_BAD_CHUNK_SIZE,      /* 400 bad_chunk_size */
@@ -65,7 +67,8 @@ enum nr_h1_reason {
     NR_H1_REASONS
 };
 
-/* The status a server answers with, and the stable name. */
+/* The status a server answers a request with, and the stable name. (A response that is refused
+ * is a 502 towards the client, whatever the reason.) */
 uint16_t nr_h1_reason_status(enum nr_h1_reason reason);
 const char *nr_h1_reason_text(enum nr_h1_reason reason);
 
@@ -83,32 +86,42 @@ enum nr_h1_scan { NR_H1_SCAN_MORE, NR_H1_SCAN_DONE, NR_H1_SCAN_BAD };
 
 /* Is there a complete head at the start of bytes? *scanned is 0 at first and keeps
  * the progress between calls with more bytes. On DONE, *ret_head_bytes counts
- * the start line to the empty line, both included. On BAD, *ret_reason says why
- * (too large, bare CR or LF): found at once, not when the head is complete. An empty
- * line before a request line is skipped by the caller: RFC 9112, 2.2. */
+ * the start line to the empty line, both included. On BAD, *ret_reason says why (too large,
+ * bare LF): found at once, not when the head is complete. A bare CR is found by the parser.
+ * A head that is an empty line only is DONE with 2 bytes: a server skips one before
+ * a request line (RFC 9112, 2.2), the parsers refuse it. */
 enum nr_h1_scan nr_h1_scan_head(struct nr_span bytes, const struct nr_h1_limits *limits,
                                 uint32_t *scanned, uint32_t *ret_head_bytes,
                                 enum nr_h1_reason *ret_reason);
 
-/* Parse a complete head (what the scanner measured) in place.
+/* Parse a complete head (what the scanner measured) in place. `bytes` must be writable:
+ * the head's text is one block, so a path that is not canonical is rewritten inside
+ * it. It never grows.
  *
  * fields, field_cap   the caller's array, usually on the stack
- * scratch             at least bytes.len bytes for the canonical path when it differs
- *                     from the target; the head's text must be one block, so when the path needs
- *                     rewriting the parser rewrites it inside `bytes` (it never grows)
  * returns             NR_H1_OK, else the reason; *ret_head is then only good for
  *                     its method, target and version as far as they were read
  *
- * So `bytes` must be writable. Source: RFC 9112, sections 3 to 6. */
+ * Which fields are marked NR_FIELD_HOP: those of head.h, and what Connection names if naru does
+ * not know it. A field that naru knows to be meant for all recipients stays although it is named
+ * (Connection: Authorization is an attack, not a wish), and naming Host is refused.
+ *
+ * Source: RFC 9112, sections 3 to 6. */
 enum nr_h1_reason nr_h1_parse_request(char *bytes, size_t len, const struct nr_h1_limits *limits,
                                       struct nr_field *fields, uint16_t field_cap,
                                       struct nr_head *ret_head);
 
-/* The response to a request of this method: HEAD, 1xx, 204, 304 have no body
- * whatever their fields say (RFC 9112, 6.3). */
+/* The response to a request of this method. ret_head->body_length is what was announced, so that
+ * it can be passed on: an answer to HEAD and a 304 have the length that GET and 200 would have.
+ * What really follows on the connection is nr_h1_response_body. 1xx and 204 are NONE whatever
+ * their fields say, a 101 with Upgrade is a TUNNEL. Source: RFC 9112, 6.3. */
 enum nr_h1_reason nr_h1_parse_response(char *bytes, size_t len, const struct nr_h1_limits *limits,
                                        enum nr_method request_method, struct nr_field *fields,
                                        uint16_t field_cap, struct nr_head *ret_head);
+
+/* What to give nr_h1_body_init for a parsed response: its body_length, but NONE for an answer to
+ * HEAD and for a 304. */
+int64_t nr_h1_response_body(const struct nr_head *head, enum nr_method request_method);
 
 /* A message body on its way in. */
 struct nr_h1_body {
@@ -116,7 +129,7 @@ struct nr_h1_body {
     uint8_t state;       /* private */
     uint8_t reason;      /* enum nr_h1_reason once refused */
     uint16_t line_bytes; /* of the chunk line so far */
-    uint32_t trailer_bytes;
+    uint32_t ext_debt;   /* bytes of chunk extensions that no content has paid for yet */
 };
 
 void nr_h1_body_init(struct nr_h1_body *body, int64_t body_length);
@@ -130,15 +143,18 @@ enum nr_h1_step {
     NR_H1_STEP_BAD,      /* body->reason says why */
 };
 
-/* Advance over bytes. *ret_used counts the bytes that are done with, framing and returned
- * content both. Content is a span into bytes; never empty. For a CLOSE or TUNNEL body
- * everything is content and END never comes: the owner sees the close. */
+/* Advance over bytes (limits are those of the head, for chunk lines see h1_body.c). *ret_used
+ * counts the bytes that are done with, framing and returned content both. Content is a span into
+ * bytes; never empty. For a CLOSE or TUNNEL body everything is content and END never comes: the
+ * owner sees the close. After TRAILERS, END and BAD the same is returned again, with nothing used.
+ */
 enum nr_h1_step nr_h1_body_step(struct nr_h1_body *body, struct nr_span bytes,
                                 const struct nr_h1_limits *limits, size_t *ret_used,
                                 struct nr_span *ret_content);
 
 /* Trailers: fields and an empty line. As nr_h1_scan_head / _parse; framing, routing and
- * authentication fields are refused in them (RFC 9110, 6.5.1). After it the body is at its end. */
+ * authentication fields are refused in them (RFC 9110, 6.5.1). Then tell the body, with
+ * nr_h1_body_finish_trailers, that it has ended. */
 enum nr_h1_scan nr_h1_scan_trailers(struct nr_span bytes, const struct nr_h1_limits *limits,
                                     uint32_t *scanned, uint32_t *ret_bytes,
                                     enum nr_h1_reason *ret_reason);
@@ -146,11 +162,14 @@ enum nr_h1_reason nr_h1_parse_trailers(char *bytes, size_t len, const struct nr_
                                        struct nr_field *fields, uint16_t field_cap,
                                        struct nr_head *ret_head);
 
-/* Is the body over (also for one that never had bytes)? */
+void nr_h1_body_finish_trailers(struct nr_h1_body *body);
+
+/* Is the body over (also for one that never had bytes)? Before the trailer section has been read,
+ * it is not. */
 bool nr_h1_body_ended(const struct nr_h1_body *body);
 
-/* Serialising. Bytes needed at most for the head with `extra` more bytes of framing;
- * exact enough to reserve a buffer. */
+/* Serialising. Bytes that head or trailers need at most, framing included: what the writers
+ * below want as room. */
 size_t nr_h1_head_bytes(const struct nr_head *head);
 
 /* How the sender frames, decided by `http`. */
@@ -169,6 +188,8 @@ size_t nr_h1_write_request(char *to, size_t room, const struct nr_head *head,
                            const struct nr_h1_framing *framing);
 size_t nr_h1_write_response(char *to, size_t room, const struct nr_head *head,
                             const struct nr_h1_framing *framing);
+
+/* The fields and the empty line; the line of the last chunk, "0 CRLF", comes before them. */
 size_t nr_h1_write_trailers(char *to, size_t room, const struct nr_head *trailers);
 
 /* "1f4\r\n" for a chunk of that size; at most NR_H1_CHUNK_LINE_BYTES. */

@@ -99,12 +99,11 @@ struct nr_text {
 
 /* What follows the head. Values >= 0 are an exact Content-Length. */
 enum {
-    NR_BODY_NONE = -1, /* no body, and none announced (a GET; a 204; an answer to HEAD is still
-                          framed as announced) */
-    NR_BODY_CHUNKED =
-        -2, /* length unknown; on receipt: chunked. When sending, http picks the framing */
-    NR_BODY_CLOSE = -3,  /* a response that ends when the connection does */
-    NR_BODY_TUNNEL = -4, /* after a 101: raw bytes both ways until closed */
+    NR_BODY_NONE = -1,    /* no body, and none announced: a GET, a 204. (An answer to HEAD or a 304
+                             carries what it announced, and no body all the same.) */
+    NR_BODY_CHUNKED = -2, /* length unknown; on receipt: chunked. When sending, http frames */
+    NR_BODY_CLOSE = -3,   /* a response that ends when the connection does */
+    NR_BODY_TUNNEL = -4,  /* after a 101: raw bytes both ways until closed */
 };
 
 struct nr_head {
@@ -123,11 +122,12 @@ struct nr_head {
     bool te_trailers;     /* TE: trailers */
     int64_t body_length;  /* NR_BODY_… or a byte count */
     struct nr_text method_name;
-    struct nr_text target; /* request target as received */
+    struct nr_text target; /* request target as received, save that its path is the canonical one */
     struct nr_text scheme; /* from absolute-form; empty otherwise */
     struct nr_text
-        authority;       /* Host, or that of an absolute-form target, which wins: RFC 9112, 3.2.2 */
-    struct nr_text path; /* canonical; "*" for asterisk-form */
+        authority;         /* Host, or that of an absolute-form target, which wins: RFC 9112, 3.2.2;
+                              never look at the Host field. Empty in HTTP/1.0 without Host */
+    struct nr_text path;   /* canonical; "*" for asterisk-form */
     struct nr_text query;  /* without '?'; empty when there is none */
     struct nr_text reason; /* responses; as received */
     bool has_query;        /* "/a?" has an empty one, "/a" has none */
@@ -170,7 +170,7 @@ struct nr_span nr_head_get(const struct nr_head *head, enum nr_field_id id);
 
 /* Append. The bytes are copied. Name and value must be valid (nr_field_name_valid,
  * nr_field_value_valid): asserted, because a filter that lets a peer's CR through
- * would split the message. */
+ * would split the message. A field that frames or is hop-by-hop by name is marked so. */
 void nr_head_add(struct nr_head *head, struct nr_arena *arena, struct nr_span name,
                  struct nr_span value);
 
@@ -182,6 +182,7 @@ struct nr_text nr_head_append_text(struct nr_head *head, struct nr_arena *arena,
 void nr_head_set(struct nr_head *head, struct nr_arena *arena, struct nr_span name,
                  struct nr_span value);
 
+/* id is not NR_FIELD_OTHER. */
 void nr_head_remove(struct nr_head *head, enum nr_field_id id);
 void nr_head_remove_name(struct nr_head *head, struct nr_span name);
 

@@ -4,9 +4,10 @@
  * Route, authorization, cache and upstream all use the canonical path, so no two of
  * them can disagree about which resource is meant. Canonical means: percent-encoded unreserved
  * characters decoded, other escapes in upper case; everything ambiguous refused: encoded
- * slash or backslash or NUL, a raw backslash, dot segments plain or encoded, control
- * characters, non-ASCII bytes, a malformed escape. Empty segments ("//") are kept: they are
- * legal and distinct.
+ * slash, backslash, NUL or control character, a raw character that RFC 3986 does not allow in
+ * a path (backslash, non-ASCII and control characters among them), dot segments plain or encoded or
+ * followed by a path parameter ("..;x", which some servers resolve), a malformed escape. Empty
+ * segments ("//") are kept: they are legal and distinct.
  * Source: RFC 3986, 6.2.2. */
 #ifndef NR_CODEC_URI_H
 #define NR_CODEC_URI_H
@@ -23,7 +24,9 @@ bool nr_uri_canonical_path(char *path, size_t len, size_t *ret_len);
 /* Characters of RFC 3986 query only: VCHAR without '#', well-formed escapes. */
 bool nr_uri_query_valid(struct nr_span query);
 
-/* host [":" port] as RFC 3986, 3.2.2 allows it, without userinfo; not empty. */
+/* host [":" port] as RFC 3986, 3.2.2 allows it, without userinfo; not empty. Stricter in what
+ * no host name contains and two readers may take for two things: no escapes, no comma, no
+ * IPvFuture, a port at most 65535. */
 bool nr_uri_authority_valid(struct nr_span authority);
 
 /* Split "host:port", "[v6]:port" or "host". port_text is empty when there is none. */

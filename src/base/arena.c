@@ -34,12 +34,13 @@ static void inspect(const char *at)
 
 void nr_arena_init(struct nr_arena *arena, void *memory, size_t bytes)
 {
-    *arena = (struct nr_arena){.at = memory};
-    if (bytes < ALIGN_BYTES + CANARY_BYTES) {
-        arena->at = NULL;
+    size_t skip = -(uintptr_t)memory % ALIGN_BYTES; /* to the first aligned byte */
+
+    *arena = (struct nr_arena){0};
+    if (bytes < skip + ALIGN_BYTES + CANARY_BYTES)
         return;
-    }
-    arena->first_limit = (char *)memory + ((bytes - CANARY_BYTES) & ~(size_t)(ALIGN_BYTES - 1));
+    arena->at = (char *)memory + skip;
+    arena->first_limit = arena->at + ((bytes - skip - CANARY_BYTES) & ~(size_t)(ALIGN_BYTES - 1));
     arena->limit = arena->first_limit;
     arena->used_bytes = bytes;
     plant(arena->first_limit);

@@ -26,7 +26,8 @@ struct nr_arena {
     size_t used_bytes;           /* sum of all blocks, for budgets */
 };
 
-/* Use `bytes` at `memory` as the first block; memory may be NULL with bytes 0. */
+/* Use `bytes` at `memory` as the first block; memory may be NULL with bytes 0,
+ * and aligned to anything. */
 void nr_arena_init(struct nr_arena *arena, void *memory, size_t bytes);
 
 /* Free the heap blocks and check every canary. The arena may be init-ed again. */

@@ -11,9 +11,9 @@
  * text is expected and a number where a number is. ${NAME} and ${NAME:-default} in
  * values are replaced from the environment ($$ is a dollar sign); keys are not.
  *
- * `include: FILE` or a list of them (dir/ *.yaml, without the blank) at top level, relative to the
- * file that says so, merges the top-level sections of other files; the same entry in two files is
- * refused with both places, and so are cycles. */
+ * `include: FILE`, or a list of files, at top level merges the top-level sections of other files,
+ * named relative to the file that says so; the last part of a name may hold wildcards (*.yaml).
+ * The same entry in two files is refused with both places, and so are cycles. */
 #ifndef NR_CONFIG_NODE_H
 #define NR_CONFIG_NODE_H
 

@@ -88,11 +88,10 @@ enum nr_schema_type {
 };
 
 enum nr_schema_flag {
-    NR_SCHEMA_REQUIRED = 1,   /* must be written; lists and maps: with at least one entry */
-    NR_SCHEMA_OPTIONAL = 2,   /* SECTION: stored as a pointer, NULL when absent */
-    NR_SCHEMA_BIND = 4,       /* ADDRESS to listen on: port 0, ":80" and "*:80" allowed */
-    NR_SCHEMA_SECRET = 8,     /* never printed */
-    NR_SCHEMA_NAME_OPEN = 16, /* STRING: may be empty */
+    NR_SCHEMA_REQUIRED = 1, /* must be written; lists and maps: with at least one entry */
+    NR_SCHEMA_OPTIONAL = 2, /* SECTION: stored as a pointer, NULL when absent */
+    NR_SCHEMA_BIND = 4,     /* ADDRESS to listen on: port 0, ":80" and "*:80" allowed */
+    NR_SCHEMA_SECRET = 8,   /* never printed */
 };
 
 /* count per per_ns, both above zero. */
@@ -154,8 +153,9 @@ struct nr_schema_field {
     const char *doc;                    /* one line for the reference page */
 };
 
-/* Rules between the fields of one section, called when all of them are sound. */
-typedef void (*nr_schema_check_fn)(const void *section, struct nr_diags *diags);
+/* Rules between the fields of one section, called when all of them are sound. May also complete
+ * what follows from others (a route without a name gets one from its path), in the arena. */
+typedef void (*nr_schema_check_fn)(void *section, struct nr_arena *arena, struct nr_diags *diags);
 
 struct nr_schema {
     const char *title; /* "Connection pool" */

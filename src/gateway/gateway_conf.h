@@ -30,8 +30,7 @@ struct nr_listen_limits_conf {
     uint64_t idle_timeout_ns;   /* between requests, and before the first */
     uint64_t
         body_timeout_ns; /* without a byte of a request body, or without taking one of the answer */
-    struct nr_rate min_rate; /* of a request body, after min_rate_grace */
-    uint64_t min_rate_grace_ns;
+    struct nr_rate min_rate; /* of a request body, applied after body_timeout */
 };
 
 struct nr_gateway_listen_conf {

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway_conf.c - the tables of `gateway` and `callers`. The rules of `naru check` that concern
+ * them are in gateway_check.c. */
+#include "gateway/gateway_conf.h"
+
+#include "codec/head.h"
+#include "config/text.h"
+#include "service/service_conf.h"
+
+/* clang-format off */
+
+static const struct nr_schema_word none_word[] = {
+    {"none", NR_CONF_NONE, "no limit"},
+    {NULL, 0, NULL},
+};
+
+static const struct nr_schema_field limits_fields[] = {
+    {.name = "max_connections", .type = NR_SCHEMA_U32,
+     NR_SCHEMA_AT(struct nr_listen_limits_conf, max_connections),
+     .value = "65536", .min = "1", .max = "4194304",
+     .doc = "Connections open at once; further ones wait in the system's queue."},
+    {.name = "max_head", .type = NR_SCHEMA_SIZE,
+     NR_SCHEMA_AT(struct nr_listen_limits_conf, max_head_bytes),
+     .value = "16000B", .min = "1KiB", .max = "64KiB",
+     .doc = "Request line and header fields together."},
+    {.name = "max_fields", .type = NR_SCHEMA_U32,
+     NR_SCHEMA_AT(struct nr_listen_limits_conf, max_fields),
+     .value = "100", .min = "1", .max = "1000",
+     .doc = "Header fields of a request."},
+    {.name = "max_body", .type = NR_SCHEMA_SIZE,
+     NR_SCHEMA_AT(struct nr_listen_limits_conf, max_body_bytes),
+     .value = "none", .words = none_word,
+     .doc = "Body of a request. Bodies are streamed, so even unlimited ones cost no memory."},
+    {.name = "header_timeout", .type = NR_SCHEMA_DURATION,
+     NR_SCHEMA_AT(struct nr_listen_limits_conf, header_timeout_ns),
+     .value = "10s", .min = "10ms", .max = "10m",
+     .doc = "From the first byte of a head to its end."},
+    {.name = "idle_timeout", .type = NR_SCHEMA_DURATION,
+     NR_SCHEMA_AT(struct nr_listen_limits_conf, idle_timeout_ns),
+     .value = "60s", .min = "10ms", .max = "24h",
+     .doc = "Without a request on an open connection."},
+    {.name = "body_timeout", .type = NR_SCHEMA_DURATION,
+     NR_SCHEMA_AT(struct nr_listen_limits_conf, body_timeout_ns),
+     .value = "30s", .min = "10ms", .max = "1h",
+     .doc = "Without a byte while a body is sent or taken by the client."},
+    {.name = "min_rate", .type = NR_SCHEMA_BYTE_RATE,
+     NR_SCHEMA_AT(struct nr_listen_limits_conf, min_rate),
+     .value = "240B/s",
+     .doc = "A client whose body comes more slowly than this, once body_timeout has passed, is cut off."},
+};
+
+static const struct nr_schema limits_schema = {
+    .title = "Listener limits",
+    .doc = "What one listener bears from its clients. All of them are on by default.",
+    NR_SCHEMA_FIELDS(limits_fields, struct nr_listen_limits_conf),
+};
+
+static const struct nr_schema_word half_close_words[] = {
+    {"cancel", NR_HALF_CLOSE_CANCEL, "the client has gone, its request is cancelled"},
+    {"allow", NR_HALF_CLOSE_ALLOW, "the client has only finished sending"},
+    {NULL, 0, NULL},
+};
+
+static const struct nr_schema_field listen_fields[] = {
+    {.name = "address", .type = NR_SCHEMA_ADDRESS, .flags = NR_SCHEMA_REQUIRED | NR_SCHEMA_BIND,
+     NR_SCHEMA_AT(struct nr_gateway_listen_conf, address),
+     .doc = "Where to listen: IP and port, or a Unix socket."},
+    {.name = "mode", .type = NR_SCHEMA_OCTAL, NR_SCHEMA_AT(struct nr_gateway_listen_conf, unix_mode),
+     .value = "0660",
+     .doc = "Permission bits of a Unix socket."},
+    {.name = "half_close", .type = NR_SCHEMA_ENUM, NR_SCHEMA_AT(struct nr_gateway_listen_conf, half_close),
+     .value = "cancel", .words = half_close_words,
+     .doc = "What it means when a client closes its side before the answer."},
+    {.name = "trusted_proxies", .type = NR_SCHEMA_LIST, .element = NR_SCHEMA_CIDR,
+     NR_SCHEMA_MANY(struct nr_gateway_listen_conf, trusted_proxies, trusted_proxy_count),
+     .doc = "Networks whose X-Forwarded-* fields are believed; from others they are replaced."},
+    {.name = "limits", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_gateway_listen_conf, limits),
+     .section = &limits_schema,
+     .doc = "Sizes, times and counts."},
+};
+
+static void check_listen(void *section, struct nr_arena *arena, struct nr_diags *diags)
+{
+    const struct nr_gateway_listen_conf *listen = section;
+
+    if (listen->address.kind == NR_CONFIG_ADDRESS_NAME)
+        nr_section_error(&listen->at, "address", diags, "127.0.0.1 for localhost, 0.0.0.0 for all",
+                         "a listener needs an IP address, not the name '%s'",
+                         listen->address.host.ptr);
+    if (listen->address.kind != NR_CONFIG_ADDRESS_UNIX && nr_section_has(&listen->at, "mode"))
+        nr_section_error(&listen->at, "mode", diags, NULL, "'mode' is for Unix sockets only");
+}
+
+static const struct nr_schema listen_schema = {
+    .title = "Listener", NR_SCHEMA_FIELDS(listen_fields, struct nr_gateway_listen_conf),
+    .shorthand = "address", .check = check_listen,
+};
+
+static const struct nr_schema_word methods[] = {
+    {"GET", NR_METHOD_GET, "HEAD too"},
+    {"HEAD", NR_METHOD_HEAD, NULL},
+    {"POST", NR_METHOD_POST, NULL},
+    {"PUT", NR_METHOD_PUT, NULL},
+    {"PATCH", NR_METHOD_PATCH, NULL},
+    {"DELETE", NR_METHOD_DELETE, NULL},
+    {"OPTIONS", NR_METHOD_OPTIONS, NULL},
+    {NULL, 0, NULL},
+};
+
+static const struct nr_schema_field match_fields[] = {
+    {.name = "host", .type = NR_SCHEMA_LIST, .element = NR_SCHEMA_STRING,
+     NR_SCHEMA_MANY(struct nr_match_conf, hosts, host_count),
+     .min = "1", .max = "255",
+     .doc = "Host names without port; *.example.com matches every name below. Without it: any host."},
+    {.name = "path", .type = NR_SCHEMA_STRING, NR_SCHEMA_AT(struct nr_match_conf, path),
+     .value = "/*", .min = "1", .max = "4096",
+     .doc = "/a matches exactly, /a/* also everything below."},
+    {.name = "methods", .type = NR_SCHEMA_SET, NR_SCHEMA_AT(struct nr_match_conf, methods),
+     .words = methods,
+     .doc = "Without it: any method."},
+};
+
+static void check_match(void *section, struct nr_arena *arena, struct nr_diags *diags);
+static void check_route(void *section, struct nr_arena *arena, struct nr_diags *diags);
+static void check_gateway(void *section, struct nr_arena *arena, struct nr_diags *diags);
+
+static const struct nr_schema match_schema = {
+    .title = "Match", .doc = "The most specific route wins; between equals the one written first.",
+    NR_SCHEMA_FIELDS(match_fields, struct nr_match_conf),
+    .shorthand = "path", .check = check_match,
+};
+
+static const struct nr_schema_field route_fields[] = {
+    {.name = "name", .type = NR_SCHEMA_STRING, NR_SCHEMA_AT(struct nr_route_conf, name),
+     .min = "1", .max = "128",
+     .doc = "What metrics and logs call it. Default: the path of its match."},
+    {.name = "match", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_route_conf, match),
+     .section = &match_schema,
+     .doc = "Which requests take this route; a path alone will do."},
+    {.name = "service", .type = NR_SCHEMA_STRING, .flags = NR_SCHEMA_REQUIRED,
+     NR_SCHEMA_AT(struct nr_route_conf, service), .min = "1", .max = "64",
+     .doc = "The service that answers."},
+    {.name = "strip_prefix", .type = NR_SCHEMA_STRING, NR_SCHEMA_AT(struct nr_route_conf, strip_prefix),
+     .min = "1", .max = "4096",
+     .doc = "Taken off the path before the service sees it."},
+    {.name = "deadline", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_route_conf, deadline_ns),
+     .min = "1ms", .max = "24h", .words = none_word,
+     .doc = "The whole request, retries included. Default: the deadline of the gateway."},
+};
+
+static const struct nr_schema route_schema = {
+    .title = "Route", NR_SCHEMA_FIELDS(route_fields, struct nr_route_conf), .check = check_route,
+};
+
+static const struct nr_schema_word auto_workers[] = {
+    {"auto", 0, "one for each core"},
+    {NULL, 0, NULL},
+};
+
+static const struct nr_schema_field gateway_fields[] = {
+    {.name = "workers", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_gateway_conf, workers),
+     .value = "auto", .min = "1", .max = "256", .words = auto_workers,
+     .doc = "Threads that carry requests."},
+    {.name = "listen", .type = NR_SCHEMA_SECTIONS, .flags = NR_SCHEMA_REQUIRED,
+     NR_SCHEMA_MANY(struct nr_gateway_conf, listen, listen_count), .section = &listen_schema,
+     .doc = "Where clients connect: addresses, or mappings."},
+    {.name = "deadline", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_gateway_conf, deadline_ns),
+     .value = "5s", .min = "1ms", .max = "24h", .words = none_word,
+     .doc = "The whole request, retries included, unless its route says otherwise."},
+    {.name = "drain_timeout", .type = NR_SCHEMA_DURATION,
+     NR_SCHEMA_AT(struct nr_gateway_conf, drain_timeout_ns),
+     .value = "30s", .min = "0s", .max = "1h",
+     .doc = "How long requests in flight may finish when naru stops."},
+    {.name = "routes", .type = NR_SCHEMA_SECTIONS,
+     NR_SCHEMA_MANY(struct nr_gateway_conf, routes, route_count), .section = &route_schema,
+     .doc = "Which service answers which requests."},
+};
+
+static const struct nr_schema gateway_schema = {
+    .title = "Gateway", .doc = "Listeners and routes for the traffic of users.",
+    NR_SCHEMA_FIELDS(gateway_fields, struct nr_gateway_conf), .check = check_gateway,
+};
+
+static const struct nr_schema_field callers_fields[] = {
+    {.name = "timeout", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_callers_conf, timeout_ns),
+     .min = "1ms", .max = "24h",
+     .doc = "After how long the clients give up."},
+};
+
+static const struct nr_schema callers_schema = {
+    .title = "Callers", .doc = "What is known of the clients. Only `naru check` looks at it.",
+    NR_SCHEMA_FIELDS(callers_fields, struct nr_callers_conf),
+};
+
+/* clang-format on */
+
+static void check_host(const struct nr_match_conf *match, struct nr_span host,
+                       struct nr_diags *diags)
+{
+    struct nr_span name = nr_span_starts_with(host, NR_SPAN("*.")) ? nr_span_from(host, 2) : host;
+
+    if (name.len == 0 || memchr(name.ptr, '*', name.len) != NULL ||
+        memchr(name.ptr, '/', name.len) != NULL ||
+        (name.ptr[0] != '[' && memchr(name.ptr, ':', name.len) != NULL))
+        nr_section_error(&match->at, "host", diags, NULL,
+                         "expected a host such as example.com or *.example.com, got '%s'",
+                         host.ptr);
+}
+
+/* Also folds hosts to lower case, as the router compares them: RFC 9110, 4.2.3. */
+static void check_match(void *section, struct nr_arena *arena, struct nr_diags *diags)
+{
+    struct nr_match_conf *match = section;
+    const char *star = memchr(match->path.ptr, '*', match->path.len);
+
+    if (match->path.ptr[0] != '/')
+        nr_section_error(&match->at, "path", diags, NULL, "a path starts with '/', got '%s'",
+                         match->path.ptr);
+    else if (star != NULL && (star[1] != '\0' || star[-1] != '/'))
+        nr_section_error(&match->at, "path", diags, NULL,
+                         "'*' stands only at the end, after '/', got '%s'", match->path.ptr);
+    else if (memchr(match->path.ptr, '?', match->path.len) != NULL ||
+             memchr(match->path.ptr, '#', match->path.len) != NULL)
+        nr_section_error(&match->at, "path", diags, NULL, "a path has no '?' and no '#', got '%s'",
+                         match->path.ptr);
+    for (uint32_t i = 0; i < match->host_count; i++) {
+        char *folded = (char *)nr_arena_dup(arena, match->hosts[i]).ptr;
+
+        for (size_t j = 0; j < match->hosts[i].len; j++)
+            folded[j] = nr_ascii_lower(folded[j]);
+        match->hosts[i].ptr = folded;
+        check_host(match, match->hosts[i], diags);
+    }
+}
+
+static bool prefix_fits(struct nr_span path, struct nr_span prefix)
+{
+    return nr_span_starts_with(path, prefix) &&
+           (path.len == prefix.len || path.ptr[prefix.len] == '/');
+}
+
+static void check_route(void *section, struct nr_arena *arena, struct nr_diags *diags)
+{
+    struct nr_route_conf *route = section;
+    struct nr_span prefix = route->strip_prefix;
+
+    if (route->name.len == 0)
+        route->name = route->match.path;
+    if (prefix.len == 0)
+        return;
+    if (prefix.ptr[prefix.len - 1] == '/')
+        prefix.len--;
+    route->strip_prefix = nr_arena_dup(arena, prefix);
+    if (prefix.len == 0 || !prefix_fits(route->match.path, prefix))
+        nr_section_error(&route->at, "strip_prefix", diags, NULL,
+                         "'strip_prefix' must begin the path of the match, '%s'",
+                         route->match.path.ptr);
+}
+
+static void check_gateway(void *section, struct nr_arena *arena, struct nr_diags *diags)
+{
+    struct nr_gateway_conf *gateway = section;
+
+    for (uint32_t i = 0; i < gateway->route_count; i++)
+        if (gateway->routes[i].deadline_ns == 0)
+            gateway->routes[i].deadline_ns = gateway->deadline_ns;
+}
+
+static void check_services_exist(const struct nr_config *config, struct nr_diags *diags)
+{
+    const struct nr_gateway_conf *gateway = nr_gateway_conf_of(config);
+    const struct nr_services_conf *services = nr_services_conf_of(config);
+
+    for (uint32_t i = 0; services != NULL && i < gateway->route_count; i++) {
+        const struct nr_route_conf *route = &gateway->routes[i];
+        struct nr_suggest suggest;
+
+        if (nr_service_conf_find(services, route->service) != NULL)
+            continue;
+        nr_suggest_init(&suggest, route->service);
+        for (uint32_t j = 0; j < services->count; j++)
+            nr_suggest_try(&suggest, services->items[j].name);
+        nr_section_error(&route->at, "service", diags, NULL, "unknown service '%s'%s",
+                         route->service.ptr, nr_suggest_text(&suggest, diags->arena));
+    }
+}
+
+const struct nr_schema_root nr_gateway_conf_root = {
+    .field = {.name = "gateway",
+              .type = NR_SCHEMA_SECTION,
+              .section = &gateway_schema,
+              .doc = "Listeners and routes."},
+    .bytes = sizeof(struct nr_gateway_conf),
+    .check = check_services_exist,
+};
+
+const struct nr_schema_root nr_callers_conf_root = {
+    .field = {.name = "callers",
+              .type = NR_SCHEMA_SECTION,
+              .section = &callers_schema,
+              .doc = "What is known of the clients."},
+    .bytes = sizeof(struct nr_callers_conf),
+};
+
+const struct nr_gateway_conf *nr_gateway_conf_of(const struct nr_config *config)
+{
+    return nr_config_get(config, &nr_gateway_conf_root);
+}
+
+const struct nr_callers_conf *nr_callers_conf_of(const struct nr_config *config)
+{
+    return nr_config_get(config, &nr_callers_conf_root);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service_conf.c - the tables of `services` and `dns`. The rules of `naru check` that concern them
+ * are in service_check.c. */
+#include "service/service_conf.h"
+
+#include "codec/head.h"
+
+/* clang-format off */
+
+static const struct nr_schema_field instance_fields[] = {
+    {.name = "address", .type = NR_SCHEMA_ADDRESS, .flags = NR_SCHEMA_REQUIRED,
+     NR_SCHEMA_AT(struct nr_instance_conf, address),
+     .doc = "Where the instance listens."},
+    {.name = "weight", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_instance_conf, weight),
+     .value = "1", .min = "1", .max = "1000",
+     .doc = "Its share of the requests, relative to the others."},
+    {.name = "zone", .type = NR_SCHEMA_STRING, NR_SCHEMA_AT(struct nr_instance_conf, zone),
+     .min = "1", .max = "64",
+     .doc = "The failure zone that it stands in."},
+};
+
+static const struct nr_schema instance_schema = {
+    .title = "Instance", NR_SCHEMA_FIELDS(instance_fields, struct nr_instance_conf),
+    .shorthand = "address",
+};
+
+static const struct nr_schema_field health_fields[] = {
+    {.name = "path", .type = NR_SCHEMA_STRING, NR_SCHEMA_AT(struct nr_health_conf, path),
+     .min = "1", .max = "1024",
+     .doc = "Ask with GET for this path."},
+    {.name = "tcp", .type = NR_SCHEMA_BOOL, NR_SCHEMA_AT(struct nr_health_conf, tcp),
+     .value = "false",
+     .doc = "A connection that opens is proof enough; instead of path."},
+    {.name = "interval", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_health_conf, interval_ns),
+     .value = "2s", .min = "100ms", .max = "1h",
+     .doc = "Time from one check to the next."},
+    {.name = "timeout", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_health_conf, timeout_ns),
+     .value = "1s", .min = "10ms", .max = "1m",
+     .doc = "A check that takes longer has failed."},
+    {.name = "rise", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_health_conf, rise),
+     .value = "2", .min = "1", .max = "100",
+     .doc = "Checks passed in a row until an instance counts as healthy again."},
+    {.name = "fall", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_health_conf, fall),
+     .value = "3", .min = "1", .max = "100",
+     .doc = "Checks failed in a row until an instance gets no more requests."},
+    {.name = "expect", .type = NR_SCHEMA_LIST, .element = NR_SCHEMA_STATUS,
+     NR_SCHEMA_MANY(struct nr_health_conf, expect, expect_count),
+     .value = "[2xx]",
+     .doc = "Answers that count as healthy."},
+    {.name = "jitter", .type = NR_SCHEMA_RATIO, NR_SCHEMA_AT(struct nr_health_conf, jitter),
+     .value = "10%", .max = "100%",
+     .doc = "Share of the interval by which checks are spread at random."},
+};
+
+static void check_health(void *section, struct nr_arena *arena, struct nr_diags *diags)
+{
+    const struct nr_health_conf *health = section;
+
+    if (health->tcp == (health->path.len > 0))
+        nr_section_error(&health->at, NULL, diags, "health: { path: /healthz }, or { tcp: true }",
+                         health->tcp ? "'path' and 'tcp' exclude each other"
+                                     : "a health check needs a 'path', or 'tcp: true'");
+    else if (health->path.len > 0 && health->path.ptr[0] != '/')
+        nr_section_error(&health->at, "path", diags, NULL, "a path starts with '/', got '%s'",
+                         health->path.ptr);
+    if (health->timeout_ns > health->interval_ns)
+        nr_section_error(&health->at, "timeout", diags, NULL,
+                         "'timeout' must not be longer than 'interval'");
+    if (health->expect_count == 0)
+        nr_section_error(&health->at, "expect", diags, NULL, "'expect' must not be empty");
+}
+
+static const struct nr_schema health_schema = {
+    .title = "Health check", NR_SCHEMA_FIELDS(health_fields, struct nr_health_conf),
+    .shorthand = "path", .check = check_health,
+};
+
+static const struct nr_schema_word rest_of_deadline[] = {
+    {"auto", 0, "what is left of the deadline"},
+    {NULL, 0, NULL},
+};
+
+static const struct nr_schema_field timeouts_fields[] = {
+    {.name = "connect", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_timeouts_conf, connect_ns),
+     .value = "3s", .min = "1ms", .max = "5m",
+     .doc = "Until a connection to an instance is open."},
+    {.name = "attempt", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_timeouts_conf, attempt_ns),
+     .value = "auto", .min = "1ms", .max = "1h", .words = rest_of_deadline,
+     .doc = "One attempt, from its start to the head of its answer."},
+    {.name = "first_byte", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_timeouts_conf, first_byte_ns),
+     .value = "auto", .min = "1ms", .max = "1h", .words = rest_of_deadline,
+     .doc = "From the end of the request to the first byte of the answer."},
+    {.name = "idle", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_timeouts_conf, idle_ns),
+     .value = "60s", .min = "1ms", .max = "24h",
+     .doc = "Without a byte while the body of the answer is due, or in a tunnel."},
+    {.name = "write", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_timeouts_conf, write_ns),
+     .value = "5s", .min = "1ms", .max = "1h",
+     .doc = "Without progress while the request is sent."},
+};
+
+static const struct nr_schema timeouts_schema = {
+    .title = "Timeouts", NR_SCHEMA_FIELDS(timeouts_fields, struct nr_timeouts_conf),
+};
+
+static const struct nr_schema_word retry_on_words[] = {
+    {"connect", NR_RETRY_ON_CONNECT, "no connection came about"},
+    {"reset", NR_RETRY_ON_RESET, "it broke before the first byte of the answer was forwarded"},
+    {"timeout", NR_RETRY_ON_TIMEOUT, "the time limit of the attempt passed"},
+    {NULL, 0, NULL},
+};
+
+static const struct nr_schema_word retry_methods[] = {
+    {"GET", NR_METHOD_GET, NULL},
+    {"HEAD", NR_METHOD_HEAD, NULL},
+    {"OPTIONS", NR_METHOD_OPTIONS, NULL},
+    {"PUT", NR_METHOD_PUT, NULL},
+    {"DELETE", NR_METHOD_DELETE, NULL},
+    {"POST", NR_METHOD_POST, "not idempotent: only if the service bears it"},
+    {"PATCH", NR_METHOD_PATCH, "not idempotent: only if the service bears it"},
+    {NULL, 0, NULL},
+};
+
+static const struct nr_schema_field retry_fields[] = {
+    {.name = "attempts", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_retry_conf, attempts),
+     .value = "2", .min = "1", .max = "3",
+     .doc = "Attempts in all; 1 means no retry."},
+    {.name = "on", .type = NR_SCHEMA_SET, NR_SCHEMA_AT(struct nr_retry_conf, on),
+     .value = "[connect, reset]", .words = retry_on_words,
+     .doc = "Failures after which another instance is asked."},
+    {.name = "methods", .type = NR_SCHEMA_SET, NR_SCHEMA_AT(struct nr_retry_conf, methods),
+     .value = "[GET, HEAD, OPTIONS, PUT, DELETE]", .words = retry_methods,
+     .doc = "Methods that may be sent twice."},
+};
+
+static const struct nr_schema retry_schema = {
+    .title = "Retry", NR_SCHEMA_FIELDS(retry_fields, struct nr_retry_conf),
+};
+
+static const struct nr_schema_word unlimited[] = {
+    {"none", UINT64_MAX, "no limit"},
+    {NULL, 0, NULL},
+};
+
+static const struct nr_schema_field pool_fields[] = {
+    {.name = "max_idle", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_pool_conf, max_idle),
+     .value = "64", .max = "65536",
+     .doc = "Idle connections kept per instance and worker."},
+    {.name = "max_connections", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_pool_conf, max_connections),
+     .value = "1024", .min = "1", .max = "65536",
+     .doc = "Connections in all per instance and worker."},
+    {.name = "idle_timeout", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_pool_conf, idle_timeout_ns),
+     .value = "50s", .min = "1ms", .max = "24h",
+     .doc = "How long an idle connection is kept; best below the service's own limit."},
+    {.name = "max_lifetime", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_pool_conf, max_lifetime_ns),
+     .value = "1h", .min = "1s", .max = "30d", .words = unlimited,
+     .doc = "A connection older than this is closed after its exchange."},
+};
+
+static const struct nr_schema pool_schema = {
+    .title = "Connection pool", NR_SCHEMA_FIELDS(pool_fields, struct nr_pool_conf),
+};
+
+static const struct nr_schema_word balances[] = {
+    {"round_robin", NR_BALANCE_ROUND_ROBIN, "in turn, smoothly by weight"},
+    {"least_requests", NR_BALANCE_LEAST_REQUESTS, "the one with the fewest requests in flight"},
+    {"p2c", NR_BALANCE_P2C, "the better of two random ones, by requests in flight and latency"},
+    {NULL, 0, NULL},
+};
+
+static const struct nr_schema_field service_fields[] = {
+    {.name = "instances", .type = NR_SCHEMA_SECTIONS, .flags = NR_SCHEMA_REQUIRED,
+     NR_SCHEMA_MANY(struct nr_service_conf, instances, instance_count),
+     .section = &instance_schema,
+     .doc = "The instances: addresses, or mappings."},
+    {.name = "own_timeout", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_service_conf, own_timeout_ns),
+     .min = "1ms", .max = "24h",
+     .doc = "After how long the service gives up by itself, for `naru check`."},
+    {.name = "balance", .type = NR_SCHEMA_ENUM, NR_SCHEMA_AT(struct nr_service_conf, balance),
+     .value = "p2c", .words = balances,
+     .doc = "How an instance is picked."},
+    {.name = "health", .type = NR_SCHEMA_SECTION, .flags = NR_SCHEMA_OPTIONAL,
+     NR_SCHEMA_AT(struct nr_service_conf, health), .section = &health_schema,
+     .doc = "Active checks of every instance."},
+    {.name = "timeouts", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_service_conf, timeouts),
+     .section = &timeouts_schema, .doc = "How long each step of a call may take."},
+    {.name = "retry", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_service_conf, retry),
+     .section = &retry_schema, .doc = "Second chances on another instance."},
+    {.name = "pool", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_service_conf, pool),
+     .section = &pool_schema, .doc = "Connections kept open to the instances."},
+};
+
+static const struct nr_schema service_schema = {
+    .title = "Service", NR_SCHEMA_FIELDS(service_fields, struct nr_service_conf),
+    .name_offset = offsetof(struct nr_service_conf, name),
+};
+
+const struct nr_schema_root nr_services_conf_root = {
+    .field = {.name = "services", .type = NR_SCHEMA_MAP,
+              NR_SCHEMA_MANY(struct nr_services_conf, items, count),
+              .section = &service_schema, .doc = "The services that naru calls, by name."},
+    .bytes = sizeof(struct nr_services_conf),
+};
+
+static const struct nr_schema_field dns_fields[] = {
+    {.name = "servers", .type = NR_SCHEMA_LIST, .element = NR_SCHEMA_ADDRESS, .default_port = 53,
+     NR_SCHEMA_MANY(struct nr_dns_conf, servers, server_count),
+     .doc = "Name servers; without them those of the system."},
+};
+
+static void check_dns(void *section, struct nr_arena *arena, struct nr_diags *diags)
+{
+    const struct nr_dns_conf *dns = section;
+
+    for (uint32_t i = 0; i < dns->server_count; i++)
+        if (dns->servers[i].kind != NR_CONFIG_ADDRESS_IP)
+            nr_section_error(&dns->at, "servers", diags, NULL,
+                             "a name server is given by its IP address, got '%s'",
+                             dns->servers[i].text.ptr);
+}
+
+static const struct nr_schema dns_schema = {
+    .title = "Names", NR_SCHEMA_FIELDS(dns_fields, struct nr_dns_conf), .check = check_dns,
+};
+
+const struct nr_schema_root nr_dns_conf_root = {
+    .field = {.name = "dns", .type = NR_SCHEMA_SECTION, .section = &dns_schema,
+              .doc = "How names of instances are resolved."},
+    .bytes = sizeof(struct nr_dns_conf),
+};
+
+/* clang-format on */
+
+const struct nr_services_conf *nr_services_conf_of(const struct nr_config *config)
+{
+    return nr_config_get(config, &nr_services_conf_root);
+}
+
+const struct nr_dns_conf *nr_dns_conf_of(const struct nr_config *config)
+{
+    return nr_config_get(config, &nr_dns_conf_root);
+}
+
+const struct nr_service_conf *nr_service_conf_find(const struct nr_services_conf *services,
+                                                   struct nr_span name)
+{
+    for (uint32_t i = 0; i < services->count; i++)
+        if (nr_span_eq(services->items[i].name, name))
+            return &services->items[i];
+    return NULL;
+}

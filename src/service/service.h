@@ -14,12 +14,11 @@
 #include "base/random.h"
 #include "http/client.h"
 #include "io/io.h"
+#include "policy/health.h"
 
 struct nr_service_conf; /* service_conf.h: the configuration section */
 struct nr_service;
 struct nr_service_pools;
-
-enum nr_health { NR_HEALTH_UNKNOWN, NR_HEALTH_UP, NR_HEALTH_DOWN };
 
 enum { NR_INSTANCES_MAX = 1024, NR_INSTANCE_NONE = 0xffffffff };
 

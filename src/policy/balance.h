@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* balance.h - which instance takes the next call.
+ *
+ * Pure: time and randomness are arguments, nothing is allocated. Not thread-safe: the service that
+ * embeds it holds its lock. One host array serves all algorithms, so a reload may change the
+ * algorithm and keep what was learnt.
+ *
+ * A pick considers hosts that are up and whose bit in `skip` is clear (bits are hosts 0 to 63; a
+ * later host is never skipped). It returns the host's index or NR_BALANCE_NONE, and changes no
+ * in_flight: that is the caller's, together with nr_balance_observe. */
+#ifndef NR_POLICY_BALANCE_H
+#define NR_POLICY_BALANCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/random.h"
+
+enum { NR_BALANCE_NONE = 0xffffffff };
+
+struct nr_balance_host {
+    uint32_t weight;    /* at least 1 */
+    uint32_t in_flight; /* calls now; the caller's */
+    int64_t turn;       /* balance_rr: credit towards the next turn */
+    float ewma_ns;      /* balance_p2c: peak-sensitive latency; 0: nothing known */
+    float penalty;      /* balance_p2c: factor >= 1 from recent failures */
+    uint64_t stamp_ns;  /* when ewma_ns and penalty were written */
+    bool up;            /* nr_balance_mark changes it */
+};
+
+struct nr_balance_set {
+    struct nr_balance_host *hosts; /* borrowed */
+    uint32_t count;
+    uint32_t up;    /* how many are up */
+    uint32_t equal; /* the weight that all share; 0: they differ */
+};
+
+/* hosts[].weight and .up are set by the caller; everything else is zeroed here. */
+void nr_balance_init(struct nr_balance_set *b, struct nr_balance_host *hosts, uint32_t count);
+
+void nr_balance_mark(struct nr_balance_set *b, uint32_t host, bool up);
+
+static inline bool nr_balance_takes(const struct nr_balance_set *b, uint32_t host, uint64_t skip)
+{
+    return b->hosts[host].up && (host > 63 || (skip >> host & 1) == 0);
+}
+
+/* Smooth weighted round robin. */
+uint32_t nr_balance_pick_rr(struct nr_balance_set *b, uint64_t skip);
+
+/* The fewest calls in flight for its weight; equals take turns. */
+uint32_t nr_balance_pick_least(struct nr_balance_set *b, uint64_t skip);
+
+/* The better of two chosen at random by weight. */
+uint32_t nr_balance_pick_p2c(struct nr_balance_set *b, uint64_t skip, struct nr_random *random,
+                             uint64_t now_ns);
+
+/* What balance_p2c thinks a further call on this host costs now: lower is better. */
+float nr_balance_cost(const struct nr_balance_host *host, uint64_t now_ns);
+
+/* A call is over: latency_ns to its head or its failure. */
+void nr_balance_observe(struct nr_balance_host *host, uint64_t now_ns, uint64_t latency_ns,
+                        bool ok);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "policy/retry.h"
+
+#define S ((uint64_t)1000000000)
+
+/* Columns: attempts, max, left, listed, idempotent, maybe processed, committed, body lost. */
+static void verdicts(void **state)
+{
+    /* clang-format off */
+    static const struct {
+        const char *name;
+        struct nr_retry_facts facts;
+        enum nr_retry_verdict verdict;
+        uint16_t flag;
+    } cases[] = {
+        {"a GET whose connection was refused", {1, 2, S, true, true, false, false, false}, NR_RETRY_GO, 0},
+        {"a GET that was reset", {1, 2, S, true, true, true, false, false}, NR_RETRY_GO, 0},
+        {"a POST refused: nobody has seen it", {1, 2, S, true, false, false, false, false}, NR_RETRY_GO, 0},
+        {"a POST reset: RFC 9110, 9.2.2", {1, 2, S, true, false, true, false, false},
+         NR_RETRY_NO, NR_RECORD_RETRY_UNSAFE},
+        {"the answer has begun", {1, 2, S, true, true, true, true, false},
+         NR_RETRY_NO, NR_RECORD_RETRY_COMMITTED},
+        {"the answer has begun, and all else speaks against it too", {2, 2, 0, false, false, true, true, true},
+         NR_RETRY_NO, NR_RECORD_RETRY_COMMITTED},
+        {"a kind of failure that is not retried", {1, 2, S, false, true, true, false, false}, NR_RETRY_NOT_LISTED, 0},
+        {"a PUT of 1 MB, half sent", {1, 2, S, true, true, true, false, true},
+         NR_RETRY_NO, NR_RECORD_RETRY_NO_BODY},
+        {"the second of two attempts", {2, 2, S, true, true, false, false, false},
+         NR_RETRY_NO, NR_RECORD_RETRY_SPENT},
+        {"attempts: 1", {1, 1, S, true, true, false, false, false},
+         NR_RETRY_NO, NR_RECORD_RETRY_SPENT},
+        {"attempts: 0 is 1", {1, 0, S, true, true, false, false, false},
+         NR_RETRY_NO, NR_RECORD_RETRY_SPENT},
+        {"the deadline has passed", {1, 2, 0, true, true, false, false, false},
+         NR_RETRY_NO, NR_RECORD_RETRY_NO_TIME},
+        {"less than a millisecond is left", {1, 2, 999999, true, true, false, false, false},
+         NR_RETRY_NO, NR_RECORD_RETRY_NO_TIME},
+        {"a millisecond is left", {1, 2, 1000000, true, true, false, false, false}, NR_RETRY_GO, 0},
+    };
+    /* clang-format on */
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint16_t flag = 0;
+
+        print_message("# %s\n", cases[i].name);
+        assert_int_equal(nr_retry_decide(&cases[i].facts, &flag), cases[i].verdict);
+        assert_int_equal(flag, cases[i].flag);
+    }
+}
+
+/* All 2^5 facts: a repeat never follows when one of the five safety conditions is hurt. */
+static void never_unsafe(void **state)
+{
+    for (unsigned bits = 0; bits < 32; bits++) {
+        for (uint32_t attempts = 1; attempts < 4; attempts++) {
+            struct nr_retry_facts facts = {
+                .attempts = attempts,
+                .attempts_max = 3,
+                .left_ns = S,
+                .listed = bits & 1,
+                .idempotent = bits & 2,
+                .maybe_processed = bits & 4,
+                .committed = bits & 8,
+                .body_lost = bits & 16,
+            };
+            uint16_t flag = 0;
+            bool safe = facts.listed && !facts.committed && !facts.body_lost && attempts < 3 &&
+                        (facts.idempotent || !facts.maybe_processed);
+
+            assert_int_equal(nr_retry_decide(&facts, &flag) == NR_RETRY_GO, safe);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(verdicts),
+        cmocka_unit_test(never_unsafe),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

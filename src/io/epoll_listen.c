@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Accepting: one listening socket, shared by engines.
+ *
+ * Each engine has a slot in the listener, registered with the engine's epoll level-triggered
+ * (EPOLLEXCLUSIVE when there are several, so that one connection wakes one engine). Whichever
+ * engine wakes accepts, and gives each connection to the engine with the fewest sockets among
+ * those that wait; to another one by its mailbox. When nobody waits, the slot leaves its epoll
+ * and connections stay in the backlog; the next accept brings it back. With one engine there
+ * is neither choice nor mailbox.
+ *
+ * What threads share of a slot: `accepts` (an engine waits when it is not 0) and `under_way`
+ * (connections in its mailbox). The receiving engine may have cancelled its accept by
+ * the time the mail arrives; then the connection goes to another engine that waits, or is parked
+ * until this one's next accept.
+ *
+ * Out of descriptors: the accept at hand completes with NR_EFILES and the slot pauses for 100 ms;
+ * a listener that is level-triggered would otherwise keep the engine spinning.
+ *
+ * A listener's memory is counted: one for each slot still open, one for each connection under way,
+ * one while a slot accepts. The last one closes the socket. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "io/epoll_engine.h"
+
+enum {
+    ACCEPTS_PER_TURN = 64,
+    UNDER_WAY_MAX = 64,
+};
+
+static const uint64_t pause_ns = 100u * 1000 * 1000;
+
+struct listener;
+
+struct nr_slot {
+    struct nr_watch watch; /* on the listening socket */
+    struct nr_link of_engine;
+    struct nr_epoll *engine;
+    struct listener *listener;
+    struct nr_link waiting; /* struct nr_accept, PENDING */
+    struct nr_link parked;  /* struct handover that found nobody */
+    struct nr_timer pause;  /* armed: out of descriptors */
+    struct nr_op closing;   /* posted to the engine when the listener closes */
+    bool registered;
+    bool closed;
+    _Atomic uint32_t accepts;
+    _Atomic uint32_t under_way;
+};
+
+struct listener {
+    struct nr_listener base;
+    int fd;
+    struct nr_addr address;
+    char *path;   /* owned copy of a Unix path, or NULL */
+    bool created; /* the path's file is ours: remove it at the end */
+    _Atomic uint32_t refs;
+    _Atomic bool closing;
+    uint32_t count;
+    struct nr_slot slots[];
+};
+
+/* An accepted connection on its way to another engine. */
+struct handover {
+    struct nr_op op;
+    struct nr_slot *to;
+    int fd;
+    struct nr_addr peer;
+};
+
+static struct listener *of(struct nr_listener *listener)
+{
+    return (struct listener *)(void *)listener;
+}
+
+static void listener_ref(struct listener *l)
+{
+    atomic_fetch_add_explicit(&l->refs, 1, memory_order_relaxed);
+}
+
+static void listener_unref(struct listener *l)
+{
+    if (atomic_fetch_sub(&l->refs, 1) != 1)
+        return;
+    close(l->fd);
+    if (l->created)
+        unlink(l->path);
+    free(l->path);
+    free(l);
+}
+
+static void drop(struct nr_epoll *e, int fd)
+{
+    close(fd);
+    atomic_fetch_sub_explicit(&e->base.sockets, 1, memory_order_relaxed);
+}
+
+/* ---- registration ---- */
+
+static void enlist(struct nr_slot *slot)
+{
+    uint32_t events = EPOLLIN | (slot->listener->count > 1 ? (uint32_t)EPOLLEXCLUSIVE : 0);
+
+    if (slot->registered || nr_timer_armed(&slot->pause))
+        return;
+    slot->registered = nr_watch_add(slot->engine, &slot->watch, events) == 0;
+    if (!slot->registered) /* no memory, or fs.epoll.max_user_watches: try again later */
+        nr_timer_arm(&slot->engine->base, &slot->pause, slot->engine->base.now_ns + pause_ns);
+}
+
+static void delist(struct nr_slot *slot)
+{
+    if (slot->registered)
+        nr_watch_remove(slot->engine, &slot->watch);
+    slot->registered = false;
+}
+
+static void on_pause_over(struct nr_op *op)
+{
+    struct nr_slot *slot = nr_container_of(op, struct nr_slot, pause.op);
+
+    if (!nr_list_empty(&slot->waiting))
+        enlist(slot);
+}
+
+static const struct nr_op_kind pause_kind = {on_pause_over, "io.accept_pause"};
+
+/* ---- giving a connection to somebody ---- */
+
+static struct nr_accept *take_waiting(struct nr_slot *slot)
+{
+    struct nr_link *link = nr_list_pop_front(&slot->waiting);
+
+    if (link == NULL)
+        return NULL;
+    atomic_fetch_sub_explicit(&slot->accepts, 1, memory_order_relaxed);
+    return nr_container_of(link, struct nr_accept, op.link);
+}
+
+/* Make the socket in its engine's thread, where an accept waits. */
+static int32_t settle(struct nr_slot *slot, struct nr_accept *accept, int fd,
+                      const struct nr_addr *peer)
+{
+    accept->sock = nr_epoll_sock_adopt(slot->engine, fd, peer);
+    accept->peer = *peer;
+    return accept->sock != NULL ? NR_OK : NR_EFILES;
+}
+
+/* Who gets the next connection; NULL: nobody waits. */
+static struct nr_slot *choose(struct nr_slot *self)
+{
+    struct listener *l = self->listener;
+    struct nr_slot *best = nr_list_empty(&self->waiting) ? NULL : self;
+    uint32_t best_sockets = best != NULL ? nr_io_socket_count(&best->engine->base) : UINT32_MAX;
+
+    for (uint32_t i = 0; i < l->count; i++) {
+        struct nr_slot *slot = &l->slots[i];
+        uint32_t sockets = nr_io_socket_count(&slot->engine->base);
+
+        if (slot == self || sockets >= best_sockets ||
+            atomic_load_explicit(&slot->accepts, memory_order_relaxed) == 0 ||
+            atomic_load_explicit(&slot->under_way, memory_order_relaxed) >= UNDER_WAY_MAX)
+            continue;
+        best = slot;
+        best_sockets = sockets;
+    }
+    return best;
+}
+
+static void send_over(struct handover *h, struct nr_slot *to)
+{
+    h->to = to;
+    listener_ref(to->listener);
+    atomic_fetch_add_explicit(&to->under_way, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&to->engine->base.sockets, 1, memory_order_relaxed);
+    nr_io_post(&to->engine->base, &h->op);
+}
+
+static void on_handover(struct nr_op *op)
+{
+    struct handover *h = nr_container_of(op, struct handover, op);
+    struct nr_slot *slot = h->to, *other;
+    struct listener *l = slot->listener;
+    struct nr_accept *accept = take_waiting(slot);
+
+    atomic_fetch_sub_explicit(&slot->under_way, 1, memory_order_relaxed);
+    if (accept != NULL) {
+        int32_t result = settle(slot, accept, h->fd, &h->peer);
+
+        free(h);
+        nr_engine_complete(&slot->engine->base, &accept->op, result);
+    } else if (slot->closed) {
+        drop(slot->engine, h->fd);
+        free(h);
+    } else if ((other = choose(slot)) != NULL) {
+        atomic_fetch_sub_explicit(&slot->engine->base.sockets, 1, memory_order_relaxed);
+        send_over(h, other);
+    } else {
+        nr_list_push_back(&slot->parked, &h->op.link);
+    }
+    listener_unref(l);
+}
+
+static const struct nr_op_kind handover_kind = {on_handover, "io.handover"};
+
+static void give(struct nr_slot *self, struct nr_slot *to, int fd, const struct nr_addr *peer)
+{
+    struct handover *h;
+
+    if (to == self) {
+        struct nr_accept *accept = take_waiting(self);
+        struct nr_io *io = &self->engine->base;
+
+        atomic_fetch_add_explicit(&io->sockets, 1, memory_order_relaxed);
+        nr_engine_complete(io, &accept->op, settle(self, accept, fd, peer));
+        return;
+    }
+    h = malloc(sizeof(*h));
+    nr_assert(h != NULL);
+    nr_engine_internal_init(&h->op, &handover_kind);
+    h->fd = fd;
+    h->peer = *peer;
+    send_over(h, to);
+}
+
+/* ---- accepting ---- */
+
+/* True: try again for the next connection. */
+static bool accept_failed(struct nr_slot *slot, int error)
+{
+    struct nr_accept *accept;
+
+    switch (error) {
+    case EAGAIN: return false;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+        delist(slot);
+        nr_timer_arm(&slot->engine->base, &slot->pause, slot->engine->base.now_ns + pause_ns);
+        accept = take_waiting(slot);
+        if (accept != NULL)
+            nr_engine_ready(&slot->engine->base, &accept->op, NR_EFILES);
+        return false;
+    default:
+        /* The connection was gone before we came (ECONNABORTED), or an error of its network was
+         * passed on: accept(2) says to treat these like EAGAIN and try the next. */
+        return true;
+    }
+}
+
+static void on_connections(struct nr_op *op)
+{
+    struct nr_slot *slot = nr_container_of(op, struct nr_slot, watch.turn);
+    struct listener *l = slot->listener;
+
+    listener_ref(l); /* a callback may close the listener */
+    for (int i = 0; i < ACCEPTS_PER_TURN && !slot->closed; i++) {
+        struct nr_slot *to = choose(slot);
+        struct sockaddr_storage sa;
+        socklen_t len = sizeof(sa);
+        struct nr_addr peer;
+        int fd;
+
+        if (to == NULL) {
+            delist(slot);
+            break;
+        }
+        fd = accept4(l->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (!accept_failed(slot, errno))
+                break;
+            continue;
+        }
+        peer = nr_sockaddr_to((const struct sockaddr *)&sa);
+        give(slot, to, fd, &peer);
+    }
+    listener_unref(l);
+}
+
+static const struct nr_op_kind connections_kind = {on_connections, "io.accept"};
+
+void nr_epoll_accept(struct nr_listener *listener, struct nr_io *io, struct nr_accept *accept)
+{
+    struct listener *l = of(listener);
+    struct nr_slot *slot = NULL;
+    struct nr_link *link;
+
+    for (uint32_t i = 0; i < l->count && slot == NULL; i++)
+        if (&l->slots[i].engine->base == io)
+            slot = &l->slots[i];
+    nr_assert(slot != NULL); /* the listener was opened for this engine too */
+    if (slot->closed || atomic_load(&l->closing)) {
+        nr_engine_ready(io, &accept->op, NR_ECANCELED);
+        return;
+    }
+    link = nr_list_pop_front(&slot->parked);
+    if (link != NULL) {
+        struct handover *h = nr_container_of(link, struct handover, op.link);
+
+        nr_engine_ready(io, &accept->op, settle(slot, accept, h->fd, &h->peer));
+        free(h);
+        return;
+    }
+    nr_list_push_back(&slot->waiting, &accept->op.link);
+    atomic_fetch_add_explicit(&slot->accepts, 1, memory_order_relaxed);
+    enlist(slot);
+}
+
+void nr_epoll_accept_cancel(struct nr_epoll *e, struct nr_op *op)
+{
+    for (struct nr_link *s = e->slots.next; s != &e->slots; s = s->next) {
+        struct nr_slot *slot = nr_container_of(s, struct nr_slot, of_engine);
+
+        for (struct nr_link *w = slot->waiting.next; w != &slot->waiting; w = w->next)
+            if (w == &op->link) {
+                atomic_fetch_sub_explicit(&slot->accepts, 1, memory_order_relaxed);
+                nr_engine_ready(&e->base, op, NR_ECANCELED);
+                return;
+            }
+    }
+}
+
+/* ---- opening and closing ---- */
+
+static void close_slot(struct nr_slot *slot)
+{
+    struct nr_accept *accept;
+    struct nr_link *link;
+
+    delist(slot);
+    slot->closed = true;
+    nr_timer_disarm(&slot->engine->base, &slot->pause);
+    nr_list_remove(&slot->of_engine);
+    while ((accept = take_waiting(slot)) != NULL)
+        nr_engine_ready(&slot->engine->base, &accept->op, NR_ECANCELED);
+    while ((link = nr_list_pop_front(&slot->parked)) != NULL) {
+        struct handover *h = nr_container_of(link, struct handover, op.link);
+
+        drop(slot->engine, h->fd);
+        free(h);
+    }
+    listener_unref(slot->listener);
+}
+
+static void on_closing(struct nr_op *op)
+{
+    close_slot(nr_container_of(op, struct nr_slot, closing));
+}
+
+static const struct nr_op_kind closing_kind = {on_closing, "io.listener_close"};
+
+static void slot_init(struct nr_slot *slot, struct listener *l, struct nr_io *io)
+{
+    slot->engine = nr_epoll_of(io);
+    slot->listener = l;
+    nr_watch_init(&slot->watch, l->fd, &connections_kind);
+    nr_link_init(&slot->waiting);
+    nr_link_init(&slot->parked);
+    nr_engine_internal_timer_init(&slot->pause, &pause_kind);
+    nr_engine_internal_init(&slot->closing, &closing_kind);
+    nr_list_push_back(&slot->engine->slots, &slot->of_engine);
+}
+
+enum nr_code nr_epoll_listener_open(struct nr_io *const *engines, uint32_t count,
+                                    const struct nr_listen_conf *conf,
+                                    struct nr_listener **ret_listener, struct nr_err *err)
+{
+    struct listener *l;
+    enum nr_code code;
+
+    l = calloc(1, sizeof(*l) + count * sizeof(l->slots[0]));
+    nr_assert(l != NULL);
+    code = nr_epoll_bind(conf, &l->fd, &l->address, &l->created, err);
+    if (code != NR_OK) {
+        free(l);
+        return code;
+    }
+    l->base.backend = engines[0]->backend;
+    l->count = count;
+    atomic_store(&l->refs, count);
+    if (l->address.path != NULL) { /* the caller's text need not outlive this call */
+        l->path = strdup(l->address.path);
+        nr_assert(l->path != NULL);
+        l->address.path = l->path;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        slot_init(&l->slots[i], l, engines[i]);
+    *ret_listener = &l->base;
+    return NR_OK;
+}
+
+struct nr_addr nr_epoll_listener_address(const struct nr_listener *listener)
+{
+    return ((const struct listener *)(const void *)listener)->address;
+}
+
+/* Each slot ends in its own engine's thread. With one engine that is this thread. */
+void nr_epoll_listener_close(struct nr_listener *listener)
+{
+    struct listener *l = of(listener);
+    uint32_t count = l->count;
+    bool closing_already = atomic_exchange(&l->closing, true);
+
+    nr_assert(!closing_already);
+    if (count == 1) {
+        close_slot(&l->slots[0]);
+        return;
+    }
+    listener_ref(l); /* or the last slot could free it before the loop has ended */
+    for (uint32_t i = 0; i < count; i++)
+        nr_io_post(&l->slots[i].engine->base, &l->slots[i].closing);
+    listener_unref(l);
+}

@@ -303,7 +303,7 @@ static struct nr_span method_list(struct nr_arena *arena, uint64_t methods)
     struct nr_span list = {NULL, 0};
 
     for (int method = NR_METHOD_GET; method < NR_METHODS; method++) {
-        struct nr_span name = nr_method_name(method);
+        struct nr_span name = nr_method_name((enum nr_method)method);
 
         if (!(methods & ((uint64_t)1 << method)) || method == NR_METHOD_CONNECT ||
             method == NR_METHOD_TRACE)

@@ -22,9 +22,19 @@ struct nr_service_pools;
 
 enum { NR_INSTANCES_MAX = 1024, NR_INSTANCE_NONE = 0xffffffff };
 
+/* conf is borrowed and outlives the service. Fails when an address cannot be understood. Instances
+ * whose address is a name take part only after nr_service_resolve. */
 enum nr_code nr_service_new(const struct nr_service_conf *conf, uint32_t id,
                             struct nr_service **ret_service, struct nr_err *err) NR_MUST_USE;
+/* When its pools, checkers and every exchange over them are over. NULL is fine. */
 void nr_service_free(struct nr_service *service);
+
+/* Look up the instances that are given by name; done(ctx, err) is called once from the queue of io:
+ * err NULL when each has an address, else the first failure, saying which and what to do. Those
+ * that failed stay without calls. The caller keeps the service alive until then. Without names: at
+ * once (still from the queue). */
+void nr_service_resolve(struct nr_service *service, struct nr_io *io,
+                        void (*done)(void *ctx, const struct nr_err *err), void *ctx);
 
 const struct nr_service_conf *nr_service_conf(const struct nr_service *service);
 uint32_t nr_service_id(const struct nr_service *service);
@@ -51,22 +61,34 @@ void nr_service_instance(struct nr_service *service, uint32_t instance,
 uint32_t nr_service_pick(struct nr_service *service, struct nr_random *random, uint64_t now_ns,
                          uint64_t tried, int *ret_reason);
 
-/* The call on that instance is over: exactly once per pick. latency_ns to the head; ok false for a
- * transport failure or a 5xx. */
+/* The call on that instance is over: exactly once per pick. latency_ns to the head or the failure;
+ * ok false for a transport failure or a 5xx. latency_ns 0: the call says nothing about the
+ * instance (the client left, a pooled connection had gone stale); ok is then ignored. */
 void nr_service_report(struct nr_service *service, uint32_t instance, uint64_t now_ns,
                        uint64_t latency_ns, bool ok);
 
-/* Run active health checks of this service on `io` (one engine of the process). Stops with
- * close(cb). */
+/* Called after an instance's health has changed, on the thread of the checker's engine, outside the
+ * lock. One function per service; set before a checker starts. */
+typedef void (*nr_service_change_fn)(void *ctx, struct nr_service *service, uint32_t instance,
+                                     enum nr_health from, enum nr_health to);
+void nr_service_on_change(struct nr_service *service, nr_service_change_fn fn, void *ctx);
+
+/* Run active health checks of this service on `io` (one engine of the process): all at once first,
+ * then each at its interval. A service without a health section has none; starting and stopping
+ * are the same. */
 struct nr_health_checker;
 struct nr_health_checker *nr_health_start(struct nr_service *service, struct nr_io *io);
 /* stopped(ctx) is called from the queue when nothing of it is outstanding; then it is freed. */
 void nr_health_stop(struct nr_health_checker *checker, void (*stopped)(void *ctx), void *ctx);
 
-/* This worker's connections to the service's instances. */
+/* This worker's connections to the service's instances. Clients are made when first asked for.
+ * Freeing closes them; exchanges that still run end by themselves. */
 struct nr_service_pools *nr_service_pools_new(struct nr_service *service, struct nr_io *io);
 struct nr_client *nr_service_client(struct nr_service_pools *pools, uint32_t instance);
 struct nr_service *nr_service_of(struct nr_service_pools *pools);
+
+/* Sums over the pools of one worker, for metrics. On its thread. */
+struct nr_client_counts nr_service_pools_counts(const struct nr_service_pools *pools);
 void nr_service_pools_free(struct nr_service_pools *pools);
 
 #endif

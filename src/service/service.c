@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service.c - the shared state of one service: who is up, who is busy, whose turn it is.
+ *
+ * Every worker asks here before each attempt and reports behind it, so the critical sections are a
+ * few additions over an array of at most some dozen hosts that lies together. in_flight is counted
+ * here, under the same lock as the choice: two workers that pick at the same instant see each
+ * other's calls.
+ *
+ * An instance takes calls when it has an address and its health is not DOWN. UNKNOWN counts as up:
+ * see policy/health.h. */
+#include "service/service.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/reason.h"
+#include "service/state.h"
+
+/* A check needs one connection at a time and must not find a connection of before. */
+static struct nr_client_conf check_conf(const struct nr_service_conf *conf)
+{
+    struct nr_client_conf client = nr_client_conf_default;
+
+    client.idle_max = 0;
+    if (conf->health != NULL)
+        client.connect_timeout_ns = conf->health->timeout_ns;
+    return client;
+}
+
+static struct nr_client_conf client_conf(const struct nr_service_conf *conf)
+{
+    struct nr_client_conf client = nr_client_conf_default;
+
+    client.idle_max = conf->pool.max_idle;
+    client.connect_timeout_ns = conf->timeouts.connect_ns;
+    client.idle_timeout_ns = conf->pool.idle_timeout_ns;
+    client.lifetime_ns = conf->pool.max_lifetime_ns == UINT64_MAX ? 0 : conf->pool.max_lifetime_ns;
+    client.write_timeout_ns = conf->timeouts.write_ns;
+    client.body_timeout_ns = conf->timeouts.idle_ns;
+    client.tunnel_timeout_ns = conf->timeouts.idle_ns;
+    return client;
+}
+
+static enum nr_code instance_init(struct nr_service *service, uint32_t i, struct nr_err *err)
+{
+    const struct nr_instance_conf *conf = &service->conf->instances[i];
+    struct nr_instance *instance = &service->instances[i];
+    size_t len = conf->address.text.len;
+
+    if (len >= sizeof(instance->text))
+        len = sizeof(instance->text) - 1;
+    memcpy(instance->text, conf->address.text.ptr, len);
+    nr_health_track_init(&instance->health);
+    service->hosts[i].weight = conf->weight > 0 ? conf->weight : 1;
+    if (conf->address.kind == NR_CONFIG_ADDRESS_NAME)
+        return NR_OK;
+    if (nr_addr_parse(conf->address.text.ptr, &instance->addr, err) != NR_OK)
+        return nr_err_wrap(err, "instance '%s'", conf->address.text.ptr);
+    service->hosts[i].up = true;
+    return NR_OK;
+}
+
+enum nr_code nr_service_new(const struct nr_service_conf *conf, uint32_t id,
+                            struct nr_service **ret_service, struct nr_err *err)
+{
+    struct nr_service *service;
+
+    if (conf->instance_count > NR_INSTANCES_MAX)
+        return nr_err_set(err, NR_ECONFIG, "%u instances; at most %d are supported",
+                          conf->instance_count, NR_INSTANCES_MAX);
+    service = aligned_alloc(NR_CACHE_LINE_BYTES, sizeof(*service));
+    nr_assert(service != NULL);
+    memset(service, 0, sizeof(*service));
+    service->conf = conf;
+    service->id = id;
+    service->client_conf = client_conf(conf);
+    service->check_conf = check_conf(conf);
+    service->instances = calloc(conf->instance_count + 1, sizeof(*service->instances));
+    service->hosts = calloc(conf->instance_count + 1, sizeof(*service->hosts));
+    nr_assert(service->instances != NULL && service->hosts != NULL);
+    nr_spinlock_init(&service->lock);
+    for (uint32_t i = 0; i < conf->instance_count; i++) {
+        if (instance_init(service, i, err) != NR_OK) {
+            nr_service_free(service);
+            return err != NULL ? err->code : NR_EINVAL;
+        }
+    }
+    nr_balance_init(&service->set, service->hosts, conf->instance_count);
+    *ret_service = service;
+    return NR_OK;
+}
+
+void nr_service_free(struct nr_service *service)
+{
+    if (service == NULL)
+        return;
+    nr_assert(service->in_flight == 0);
+    free(service->instances);
+    free(service->hosts);
+    free(service);
+}
+
+const struct nr_service_conf *nr_service_conf(const struct nr_service *service)
+{
+    return service->conf;
+}
+
+uint32_t nr_service_id(const struct nr_service *service)
+{
+    return service->id;
+}
+
+uint32_t nr_service_instance_count(const struct nr_service *service)
+{
+    return service->conf->instance_count;
+}
+
+void nr_service_on_change(struct nr_service *service, nr_service_change_fn fn, void *ctx)
+{
+    service->changed = fn;
+    service->changed_ctx = ctx;
+}
+
+void nr_service_instance(struct nr_service *service, uint32_t instance,
+                         struct nr_instance_view *ret_view)
+{
+    const struct nr_instance *from = &service->instances[instance];
+    const struct nr_balance_host *host = &service->hosts[instance];
+
+    nr_assert(instance < service->conf->instance_count);
+    memcpy(ret_view->text, from->text, sizeof(ret_view->text));
+    ret_view->weight = host->weight;
+    nr_spinlock_lock(&service->lock);
+    ret_view->addr = from->addr;
+    ret_view->in_flight = host->in_flight;
+    ret_view->health = from->health.state;
+    ret_view->picks = from->picks;
+    ret_view->failures = from->failures;
+    ret_view->ewma_us = (uint64_t)(host->ewma_ns / 1000.0f);
+    nr_spinlock_unlock(&service->lock);
+}
+
+/* ---- the hot path ---- */
+
+static uint32_t choose(struct nr_service *service, struct nr_random *random, uint64_t now_ns,
+                       uint64_t tried)
+{
+    switch ((enum nr_balance)service->conf->balance) {
+    case NR_BALANCE_ROUND_ROBIN: return nr_balance_pick_rr(&service->set, tried);
+    case NR_BALANCE_LEAST_REQUESTS: return nr_balance_pick_least(&service->set, tried);
+    case NR_BALANCE_P2C: return nr_balance_pick_p2c(&service->set, tried, random, now_ns);
+    }
+    nr_assert(!"a balancer of enum nr_balance");
+    return NR_BALANCE_NONE;
+}
+
+/* With the lock held. */
+static uint32_t pick(struct nr_service *service, struct nr_random *random, uint64_t now_ns,
+                     uint64_t tried, int *ret_reason)
+{
+    uint32_t instance;
+
+    if (nr_unlikely(service->in_flight >= NR_SERVICE_CALLS_MAX)) {
+        *ret_reason = NR_REASON_OVERLOADED;
+        return NR_INSTANCE_NONE;
+    }
+    instance = choose(service, random, now_ns, tried);
+    if (nr_unlikely(instance == NR_BALANCE_NONE) && tried != 0)
+        instance = choose(service, random, now_ns, 0);
+    if (nr_unlikely(instance == NR_BALANCE_NONE)) {
+        *ret_reason = service->set.count == 0 ? NR_REASON_NO_INSTANCE : NR_REASON_NO_HEALTHY;
+        return NR_INSTANCE_NONE;
+    }
+    service->in_flight++;
+    service->hosts[instance].in_flight++;
+    service->instances[instance].picks++;
+    return instance;
+}
+
+uint32_t nr_service_pick(struct nr_service *service, struct nr_random *random, uint64_t now_ns,
+                         uint64_t tried, int *ret_reason)
+{
+    uint32_t instance;
+
+    nr_spinlock_lock(&service->lock);
+    instance = pick(service, random, now_ns, tried, ret_reason);
+    nr_spinlock_unlock(&service->lock);
+    return instance;
+}
+
+void nr_service_report(struct nr_service *service, uint32_t instance, uint64_t now_ns,
+                       uint64_t latency_ns, bool ok)
+{
+    struct nr_balance_host *host = &service->hosts[instance];
+
+    nr_assert(instance < service->conf->instance_count);
+    nr_spinlock_lock(&service->lock);
+    nr_assert(host->in_flight > 0 && service->in_flight > 0);
+    service->in_flight--;
+    host->in_flight--;
+    if (latency_ns > 0) {
+        nr_balance_observe(host, now_ns, latency_ns, ok);
+        service->instances[instance].failures += !ok;
+    }
+    nr_spinlock_unlock(&service->lock);
+}
+
+/* ---- changes ---- */
+
+/* With the lock held. */
+static void update_up(struct nr_service *service, uint32_t i)
+{
+    const struct nr_instance *instance = &service->instances[i];
+
+    nr_balance_mark(&service->set, i,
+                    instance->addr.family != NR_ADDR_NONE &&
+                        instance->health.state != NR_HEALTH_DOWN);
+}
+
+void nr_service_set_address(struct nr_service *service, uint32_t instance,
+                            const struct nr_addr *addr)
+{
+    nr_spinlock_lock(&service->lock);
+    nr_assert(service->instances[instance].addr.family == NR_ADDR_NONE);
+    service->instances[instance].addr = *addr;
+    update_up(service, instance);
+    nr_spinlock_unlock(&service->lock);
+}
+
+bool nr_service_address(struct nr_service *service, uint32_t instance, struct nr_addr *ret_addr)
+{
+    nr_spinlock_lock(&service->lock);
+    *ret_addr = service->instances[instance].addr;
+    nr_spinlock_unlock(&service->lock);
+    return ret_addr->family != NR_ADDR_NONE;
+}
+
+void nr_service_check_result(struct nr_service *service, uint32_t instance,
+                             const struct nr_health_rule *rule, bool ok)
+{
+    struct nr_health_track *track = &service->instances[instance].health;
+    enum nr_health from, to;
+
+    nr_spinlock_lock(&service->lock);
+    from = track->state;
+    if (nr_health_track_result(track, rule, ok))
+        update_up(service, instance);
+    to = track->state;
+    nr_spinlock_unlock(&service->lock);
+    if (from != to && service->changed != NULL)
+        service->changed(service->changed_ctx, service, instance, from, to);
+}

@@ -6,6 +6,12 @@
  * ordered byte streams, as TCP does: loss shows as delay (a retransmission) and a link that loses
  * everything as a stall, never as missing bytes.
  *
+ * The clock starts at one second, so that 0 is never "now". A host reaches itself (also as
+ * 127.0.0.1 and over Unix paths) over a wire of some microseconds that loses nothing.
+ *
+ * As on Linux: what arrived before a RST can still be read; closing over unread bytes resets; a
+ * RST that meets a cut is lost, and who only waits for that peer waits for ever.
+ *
  * Everything that the world owns dies with nr_sim_free, which first checks for leaks. */
 #ifndef NR_IO_SIM_H
 #define NR_IO_SIM_H
@@ -22,8 +28,8 @@ struct nr_sim_link {
     uint64_t rto_ns;      /* 0: 200 ms */
     uint32_t
         window_bytes; /* unread bytes a connection may have under way; 0: 64 KiB: back-pressure */
-    uint32_t segment_bytes; /* largest piece delivered at once; 0: 1460; small ones (1!) find split
-                               bugs */
+    uint32_t segment_bytes; /* largest piece delivered, and read, at once; small ones (1!) find
+                               split bugs; 0: 1460 delivered, reads take whatever has come */
     bool split_randomly;    /* pieces of random size up to segment_bytes */
 };
 
@@ -39,7 +45,8 @@ struct nr_sim_conf {
 
 struct nr_sim *nr_sim_new(const struct nr_sim_conf *conf);
 
-/* Aborts when an engine still has operations, timers, sockets or buffers outstanding. */
+/* Aborts when an engine still has operations, timers, sockets or buffers outstanding, or a
+ * listener is open; names them on stderr first. NULL is fine. */
 void nr_sim_free(struct nr_sim *sim);
 
 /* A host has one IPv4 address ("10.0.0.1") and any number of engines (processes or threads). */
@@ -49,7 +56,8 @@ struct nr_io *nr_sim_engine(struct nr_sim *sim, const char *host_ip);
  */
 bool nr_sim_step(struct nr_sim *sim);
 
-/* Step until nothing is left or the virtual clock passes until_ns. */
+/* Step until nothing is left to happen by until_ns; the clock then stands there. UINT64_MAX: until
+ * nothing is left at all. */
 void nr_sim_run(struct nr_sim *sim, uint64_t until_ns);
 
 uint64_t nr_sim_now_ns(const struct nr_sim *sim);

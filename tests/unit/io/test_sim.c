@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the simulated world promises beyond the engine's contract: seeds, links, ends of
+ * connections, leaks. */
+#include "../death.h"
+#include "pair.h"
+
+/* ---- seeds ---- */
+
+static void hash_in(uint64_t *hash, const void *bytes, size_t len)
+{
+    const unsigned char *at = bytes;
+
+    for (size_t i = 0; i < len; i++)
+        *hash = (*hash ^ at[i]) * 0x100000001b3u; /* FNV-1a */
+}
+
+static void hash_trace(void *ctx, uint64_t now_ns, const char *host, const char *op_name,
+                       int32_t result)
+{
+    hash_in(ctx, &now_ns, sizeof(now_ns));
+    hash_in(ctx, host, strlen(host));
+    hash_in(ctx, op_name, strlen(op_name));
+    hash_in(ctx, &result, sizeof(result));
+}
+
+/* A transfer both ways over a bad line, with a partition in the middle. */
+static uint64_t run_hash(uint64_t seed)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    struct nr_sim_conf conf = {
+        .seed = seed,
+        .trace = hash_trace,
+        .trace_ctx = &hash,
+        .link = {.latency_min_ns = MS,
+                 .latency_max_ns = 9 * MS,
+                 .loss_ppm = 50000,
+                 .split_randomly = true},
+    };
+    struct source up, down;
+    struct sink at_server, at_client;
+    struct pair p;
+
+    pair_open(&p, &conf);
+    sink_start(&at_server, p.server);
+    sink_start(&at_client, p.client);
+    source_start(&up, p.client, 50000, 3000, nr_sim_random(p.sim));
+    source_start(&down, p.server, 70000, 500, nr_io_random(p.server_io));
+    nr_sim_run(p.sim, nr_sim_now_ns(p.sim) + 20 * MS);
+    nr_sim_partition(p.sim, CLIENT, SERVER, true);
+    nr_sim_run(p.sim, nr_sim_now_ns(p.sim) + S);
+    nr_sim_partition(p.sim, CLIENT, SERVER, false);
+    nr_sim_run(p.sim, UINT64_MAX);
+    assert_true(at_server.ended && at_client.ended);
+    assert_int_equal(at_server.got, 50000);
+    assert_int_equal(at_client.got, 70000);
+    pair_close(&p);
+    return hash;
+}
+
+static void the_same_seed_is_the_same_world(void **state)
+{
+    uint64_t one = run_hash(1), two = run_hash(2), three = run_hash(3);
+
+    assert_true(one == run_hash(1));
+    assert_true(two == run_hash(2));
+    assert_true(one != two && two != three && one != three);
+}
+
+/* ---- links ---- */
+
+static void latency_stays_within_its_bounds(void **state)
+{
+    struct nr_sim_conf conf = {.seed = 7,
+                               .link = {.latency_min_ns = 10 * MS, .latency_max_ns = 20 * MS}};
+    uint64_t least_ns = UINT64_MAX, most_ns = 0;
+    struct sink sink;
+    struct pair p;
+
+    pair_open(&p, &conf);
+    sink_start(&sink, p.server);
+    for (int i = 0; i < 500; i++) {
+        uint64_t sent_ns = nr_sim_now_ns(p.sim), took_ns;
+        char byte = pattern((uint64_t)i);
+
+        assert_int_equal(write_bytes(p.client, &byte, 1), 1);
+        nr_sim_run(p.sim, UINT64_MAX);
+        took_ns = sink.last_ns - sent_ns;
+        least_ns = took_ns < least_ns ? took_ns : least_ns;
+        most_ns = took_ns > most_ns ? took_ns : most_ns;
+    }
+    assert_in_range(least_ns, 10 * MS, 11 * MS);
+    assert_in_range(most_ns, 19 * MS, 20 * MS);
+    nr_sock_close(p.client, NR_CLOSE_GRACEFUL);
+    p.client = NULL;
+    nr_sim_run(p.sim, UINT64_MAX);
+    assert_true(sink.ended && sink.end == 0);
+    pair_close(&p);
+}
+
+static void bandwidth_takes_its_time(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t bytes;
+        uint64_t bytes_per_s;
+        uint32_t window_bytes;
+        uint64_t least_ns;
+        uint64_t most_ns;
+    } cases[] = {
+        {"500 KB at 1 MB/s", 500000, 1000000, 1 << 20, 500 * MS, 503 * MS},
+        {"1 KB at 1 KB/s", 1000, 1000, 1 << 20, S, S + 3 * MS},
+        {"unlimited, one window", 65536, 0, 65536, MS, 2 * MS},
+        {"ten windows of 10 KB: ten round trips of 2 ms", 100000, 0, 10000, 19 * MS, 22 * MS},
+    };
+
+    for (size_t i = 0; i < NR_COUNT(cases); i++) {
+        struct nr_sim_conf conf = {
+            .seed = i,
+            .link = {.latency_min_ns = MS,
+                     .latency_max_ns = MS,
+                     .bytes_per_s = cases[i].bytes_per_s,
+                     .window_bytes = cases[i].window_bytes},
+        };
+        struct source source;
+        struct sink sink;
+        uint64_t from_ns;
+        struct pair p;
+
+        pair_open(&p, &conf);
+        from_ns = nr_sim_now_ns(p.sim);
+        sink_start(&sink, p.server);
+        source_start(&source, p.client, cases[i].bytes, 65536, nr_sim_random(p.sim));
+        nr_sim_run(p.sim, UINT64_MAX);
+        assert_int_equal(sink.got, cases[i].bytes);
+        assert_in_range(sink.last_ns - from_ns, cases[i].least_ns, cases[i].most_ns);
+        pair_close(&p);
+    }
+}
+
+/* Whatever is lost and however it is cut: every byte, once, in order, then the FIN. The sink
+ * checks the bytes. */
+static void loss_delays_and_nothing_else(void **state)
+{
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        struct nr_sim_conf conf = {
+            .seed = seed,
+            .link = {.latency_max_ns = (seed % 4) * MS,
+                     .loss_ppm = (uint32_t)(seed % 5) * 100000,
+                     .window_bytes = 1 + (uint32_t)(seed * 7919 % 20000),
+                     .segment_bytes = 1 + (uint32_t)(seed * 31 % 997),
+                     .bytes_per_s = seed % 3 == 0 ? 1000000 : 0,
+                     .split_randomly = seed % 2 == 0},
+        };
+        struct source source;
+        struct sink sink;
+        struct pair p;
+
+        pair_open(&p, &conf);
+        sink_start(&sink, p.client);
+        source_start(&source, p.server, 20000, 1 + (uint32_t)(seed * 131 % 9000),
+                     nr_sim_random(p.sim));
+        nr_sim_run(p.sim, UINT64_MAX);
+        assert_true(sink.ended);
+        assert_int_equal(sink.end, 0);
+        assert_int_equal(sink.got, 20000);
+        assert_true(sink.largest <= conf.link.segment_bytes);
+        pair_close(&p);
+    }
+}
+
+static void a_lost_segment_costs_its_rto(void **state)
+{
+    struct nr_sim_conf conf = {
+        .seed = 3, .link = {.latency_min_ns = MS, .latency_max_ns = MS, .rto_ns = 300 * MS}};
+    struct nr_sim_link half_lost;
+    uint32_t late = 0;
+    struct sink sink;
+    struct pair p;
+
+    pair_open(&p, &conf);
+    sink_start(&sink, p.server);
+    half_lost = conf.link;
+    half_lost.loss_ppm = 500000;
+    nr_sim_set_link(p.sim, CLIENT, SERVER, &half_lost);
+    for (uint64_t i = 0; i < 200; i++) {
+        uint64_t sent_ns = nr_sim_now_ns(p.sim);
+        char byte = pattern(i);
+
+        write_bytes(p.client, &byte, 1);
+        nr_sim_run(p.sim, UINT64_MAX);
+        assert_int_equal((sink.last_ns - sent_ns - MS) % (300 * MS), 0);
+        late += sink.last_ns - sent_ns > MS;
+    }
+    assert_in_range(late, 70, 130);
+    nr_sock_close(p.client, NR_CLOSE_GRACEFUL);
+    p.client = NULL;
+    nr_sim_run(p.sim, UINT64_MAX);
+    pair_close(&p);
+}
+
+static void an_unread_window_holds_the_writer(void **state)
+{
+    struct nr_sim_conf conf = {.seed = 1, .link = {.window_bytes = 10000}};
+    static char bytes[20000];
+    struct nr_op writable;
+    struct sink sink;
+    struct pair p;
+
+    pair_open(&p, &conf);
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = pattern(i);
+    nr_op_init(&writable, &op_kind);
+    assert_int_equal(write_bytes(p.client, bytes, sizeof(bytes)), 10000);
+    assert_int_equal(write_bytes(p.client, bytes, 1), 0);
+    nr_sock_when_writable(p.client, &writable);
+    nr_sim_run(p.sim, nr_sim_now_ns(p.sim) + 60 * S);
+    assert_false(nr_op_idle(&writable));
+    sink_start(&sink, p.server);
+    nr_sim_run(p.sim, nr_sim_now_ns(p.sim) + S);
+    assert_true(nr_op_idle(&writable));
+    assert_int_equal(sink.got, 10000);
+    assert_int_equal(write_bytes(p.client, bytes + 10000, 10000), 10000);
+    nr_sock_shutdown(p.client);
+    nr_sim_run(p.sim, UINT64_MAX);
+    assert_int_equal(sink.got, 20000);
+    pair_close(&p);
+}
+
+/* ---- ends ---- */
+
+static void a_fin_comes_behind_the_data(void **state)
+{
+    struct nr_sim_conf conf = {
+        .seed = 5, .link = {.latency_min_ns = MS, .latency_max_ns = 50 * MS, .loss_ppm = 300000}};
+    struct source source, answer;
+    struct sink sink, client;
+    struct nr_op watch;
+    struct pair p;
+
+    pair_open(&p, &conf);
+    nr_op_init(&watch, &op_kind);
+    nr_sock_watch_close(p.server, &watch);
+    sink_start(&client, p.client);
+    source_start(&source, p.client, 30000, 700, nr_sim_random(p.sim));
+    nr_sim_run(p.sim, UINT64_MAX);
+    assert_true(nr_op_idle(&watch)); /* behind data that nobody has read yet */
+    assert_int_equal(watch.result, NR_ECLOSED);
+    sink_start(&sink, p.server);
+    nr_sim_run(p.sim, UINT64_MAX);
+    assert_true(sink.ended && sink.end == 0);
+    assert_int_equal(sink.got, 30000);
+    source_start(&answer, p.server, 5000, 100, nr_sim_random(p.sim)); /* half-closed: still ours */
+    nr_sim_run(p.sim, UINT64_MAX);
+    assert_true(client.ended && client.end == 0);
+    assert_int_equal(client.got, 5000);
+    pair_close(&p);
+}
+
+static void closing_over_unread_bytes_resets(void **state)
+{
+    struct nr_sim_conf conf = {.seed = 5};
+    struct sink sink;
+    struct pair p;
+
+    pair_open(&p, &conf);
+    sink_start(&sink, p.client);
+    write_bytes(p.client, "never read", 10);
+    nr_sim_run(p.sim, UINT64_MAX);
+    nr_sock_close(p.server, NR_CLOSE_GRACEFUL);
+    p.server = NULL;
+    nr_sim_run(p.sim, UINT64_MAX);
+    assert_true(sink.ended);
+    assert_int_equal(sink.end, NR_ERESET);
+    assert_int_equal(write_bytes(p.client, "x", 1), NR_ERESET);
+    pair_close(&p);
+}
+
+static void bytes_for_a_closed_peer_are_answered_with_reset(void **state)
+{
+    struct nr_sim_conf conf = {.seed = 5};
+    struct sink sink;
+    struct pair p;
+
+    pair_open(&p, &conf);
+    sink_start(&sink, p.client);
+    nr_sock_close(p.server, NR_CLOSE_GRACEFUL);
+    p.server = NULL;
+    nr_sim_run(p.sim, UINT64_MAX);
+    assert_true(sink.ended && sink.end == 0);
+    assert_int_equal(write_bytes(p.client, "hello?", 6), 6);
+    nr_sim_run(p.sim, UINT64_MAX);
+    assert_int_equal(write_bytes(p.client, "hello?", 6), NR_ERESET);
+    pair_close(&p);
+}
+
+/* ---- leaks ---- */
+
+enum leak { LEAK_NONE, LEAK_SOCKET, LEAK_OP, LEAK_TIMER, LEAK_BUFFER, LEAK_LISTENER };
+
+static void leave(void *argument)
+{
+    enum leak what = *(enum leak *)argument;
+    struct nr_sim_conf conf = {.seed = 1};
+    struct nr_timer timer;
+    struct sink sink;
+    struct pair p;
+
+    pair_open(&p, &conf);
+    nr_timer_init(&timer, &op_kind);
+    if (what == LEAK_OP)
+        sink_start(&sink, p.client);
+    if (what == LEAK_TIMER)
+        nr_timer_arm(p.client_io, &timer, nr_sim_now_ns(p.sim) + S);
+    if (what == LEAK_BUFFER)
+        nr_buf_get(nr_io_bufs(p.server_io), 0);
+    if (what != LEAK_SOCKET && what != LEAK_OP)
+        nr_sock_close(p.client, NR_CLOSE_GRACEFUL);
+    nr_sock_close(p.server, NR_CLOSE_GRACEFUL);
+    if (what != LEAK_LISTENER)
+        nr_listener_close(p.listener);
+    nr_sim_free(p.sim);
+}
+
+static void what_is_left_over_aborts(void **state)
+{
+    for (enum leak what = LEAK_NONE; what <= LEAK_LISTENER; what++)
+        assert_int_equal(aborts(leave, &what), what != LEAK_NONE);
+}
+
+static struct nr_io *spinning_io;
+
+static void spin_again(struct nr_op *op)
+{
+    nr_io_defer(spinning_io, op);
+}
+
+static void spin(void *argument)
+{
+    static const struct nr_op_kind spin_kind = {spin_again, "test.spin"};
+    struct nr_sim *sim = nr_sim_new(&(struct nr_sim_conf){.seed = 1});
+    struct nr_op op;
+
+    spinning_io = nr_sim_engine(sim, CLIENT);
+    nr_op_init(&op, &spin_kind);
+    nr_io_defer(spinning_io, &op);
+    nr_sim_run(sim, UINT64_MAX);
+}
+
+static void a_world_that_stands_still_aborts(void **state)
+{
+    assert_true(aborts(spin, NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_same_seed_is_the_same_world),
+        cmocka_unit_test(latency_stays_within_its_bounds),
+        cmocka_unit_test(bandwidth_takes_its_time),
+        cmocka_unit_test(loss_delays_and_nothing_else),
+        cmocka_unit_test(a_lost_segment_costs_its_rto),
+        cmocka_unit_test(an_unread_window_holds_the_writer),
+        cmocka_unit_test(a_fin_comes_behind_the_data),
+        cmocka_unit_test(closing_over_unread_bytes_resets),
+        cmocka_unit_test(bytes_for_a_closed_peer_are_answered_with_reset),
+        cmocka_unit_test(what_is_left_over_aborts),
+        cmocka_unit_test(a_world_that_stands_still_aborts),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -31,6 +31,53 @@ struct nr_record_ring {
     struct slot slots[];
 };
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = nr_ascii_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool parse_hex(struct nr_span text, uint64_t ret_id[2])
+{
+    uint64_t id[2] = {0, 0};
+
+    if (text.len != 32)
+        return false;
+    for (size_t i = 0; i < 32; i++) {
+        int digit = hex_digit(text.ptr[i]);
+
+        if (digit < 0)
+            return false;
+        id[i / 16] = id[i / 16] << 4 | (uint64_t)digit;
+    }
+    ret_id[0] = id[0];
+    ret_id[1] = id[1];
+    return true;
+}
+
+/* FNV-1a from two bases, each stirred by the finaliser of MurmurHash3: for finding a record again,
+ * not against somebody who wants two texts to collide. */
+static uint64_t hash(struct nr_span text, uint64_t basis)
+{
+    for (size_t i = 0; i < text.len; i++)
+        basis = (basis ^ (unsigned char)text.ptr[i]) * 0x100000001b3u;
+    basis ^= basis >> 33;
+    basis *= 0xff51afd7ed558ccdu;
+    basis ^= basis >> 33;
+    basis *= 0xc4ceb9fe1a85ec53u;
+    return basis ^ basis >> 33;
+}
+
+void nr_record_id_of(struct nr_span text, uint64_t ret_id[2])
+{
+    if (parse_hex(text, ret_id))
+        return;
+    ret_id[0] = hash(text, 0xcbf29ce484222325u);
+    ret_id[1] = hash(text, 0x9ae16a3b2f90404fu);
+}
+
 struct nr_record_ring *nr_record_ring_new(uint32_t capacity)
 {
     uint32_t size = 1;

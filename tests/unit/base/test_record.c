@@ -64,6 +64,24 @@ static void finds_by_both_words_of_the_id(void **state)
     nr_record_ring_free(ring);
 }
 
+/* An id that naru made is found by its hex text, a client's own by a hash of it. */
+static void ids_from_text(void **state)
+{
+    uint64_t id[2], again[2], other[2];
+
+    (void)state;
+    nr_record_id_of(NR_SPAN("0123456789abcdefFEDCBA9876543210"), id);
+    assert_int_equal(id[0], 0x0123456789abcdefu);
+    assert_int_equal(id[1], 0xfedcba9876543210u);
+    nr_record_id_of(NR_SPAN("order-42"), id);
+    nr_record_id_of(NR_SPAN("order-42"), again);
+    nr_record_id_of(NR_SPAN("order-43"), other);
+    assert_memory_equal(id, again, sizeof(id));
+    assert_true(id[0] != other[0] && id[1] != other[1] && id[0] != id[1]);
+    nr_record_id_of(NR_SPAN("0123456789abcdefFEDCBA987654321g"), other); /* not hex: hashed */
+    assert_true(other[0] != 0x0123456789abcdefu);
+}
+
 static void *write_many(void *arg)
 {
     for (uint64_t n = 1; n <= 200000; n++) {
@@ -102,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_the_latest_newest_first),
         cmocka_unit_test(finds_by_both_words_of_the_id),
+        cmocka_unit_test(ids_from_text),
         cmocka_unit_test(readers_never_see_a_mixture),
     };
 

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* process.h - what the program asks the machine about itself and its files, outside any engine.
+ *
+ * For the command line, logs and metrics of the real process; what runs in the simulator asks its
+ * engine instead. Any thread. */
+#ifndef NR_IO_PROCESS_H
+#define NR_IO_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "naru/err.h"
+
+/* Wall clock since the epoch, UTC. */
+uint64_t nr_process_wall_ns(void);
+
+struct nr_process_stats {
+    double cpu_s;     /* user and system */
+    double started_s; /* since the epoch; 0: unknown */
+    uint64_t resident_bytes;
+    uint64_t virtual_bytes;
+    uint32_t open_files;
+    uint64_t files_max; /* soft limit; UINT64_MAX: none */
+};
+
+/* What cannot be learnt (no /proc) stays 0. */
+void nr_process_stats(struct nr_process_stats *ret_stats);
+
+/* Is this descriptor a terminal: does a person read it? */
+bool nr_process_is_terminal(int fd);
+
+/* Read a whole file into malloc'ed *ret_bytes (NUL behind it); "-" is standard input. The error
+ * says only what went wrong ("no such file"). */
+enum nr_code nr_file_read(const char *path, size_t bytes_max, char **ret_bytes, size_t *ret_len,
+                          struct nr_err *err) NR_MUST_USE;
+
+/* Call entry(ctx, name) for every regular file in a directory, in any order. */
+enum nr_code nr_file_list(const char *directory, void (*entry)(void *ctx, const char *name),
+                          void *ctx, struct nr_err *err) NR_MUST_USE;
+
+/* What print writes, as malloc'ed text. */
+char *nr_file_capture(void (*print)(void *ctx, FILE *to), void *ctx, size_t *ret_len);
+
+#endif

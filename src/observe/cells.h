@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cells.h - one worker's counters: rate, errors and duration per route and per instance.
+ *
+ * Cardinality is bounded by the configuration: every index is an id of its tables or an enum,
+ * never a byte of a request. What has no route (or an id out of range) counts in a last row, so
+ * no request is missing from the totals. Histograms are made when their row is first used.
+ *
+ * Written by the worker only, read by any thread while it writes: relaxed atomics, no lock. A
+ * reader sees each counter at some recent moment; counters never go back. */
+#ifndef NR_OBSERVE_CELLS_H
+#define NR_OBSERVE_CELLS_H
+
+#include <stdint.h>
+
+#include "base/hist.h"
+#include "base/reason.h"
+#include "base/record.h"
+#include "codec/h1.h"
+#include "codec/head.h"
+
+/* The tables of names behind the ids of a record. Borrowed, immutable. */
+struct nr_observe_names {
+    uint32_t route_count;
+    const struct nr_span *routes;
+    uint32_t service_count;
+    const struct nr_observe_service {
+        struct nr_span name;
+        uint32_t instance_count;
+        const struct nr_span *instances; /* "127.0.0.1:7001" */
+    } * services;
+};
+
+enum { NR_CLASSES = 6 }; /* index: first digit of the status; 0: none */
+
+static inline uint32_t nr_status_class(uint16_t status)
+{
+    return status >= 100 && status < 600 ? status / 100u : 0;
+}
+
+struct nr_route_cells {
+    uint64_t requests[NR_METHODS][NR_CLASSES];
+    uint64_t received_bytes;
+    uint64_t sent_bytes;
+    struct nr_hist *duration_us; /* published with release; NULL: no request yet */
+};
+
+enum { NR_ATTEMPT_RESULTS = NR_ATTEMPT_CANCELED + 1 };
+
+struct nr_instance_cells {
+    uint64_t results[NR_ATTEMPT_RESULTS];
+    uint64_t answers[NR_CLASSES]; /* of ANSWERED */
+    uint64_t reused;
+    struct nr_hist *duration_us; /* to the head, of ANSWERED */
+};
+
+struct nr_cells {
+    const struct nr_observe_names *names;
+    struct nr_route_cells *routes;       /* route_count + 1: the last is "none" */
+    struct nr_instance_cells *instances; /* of all services, one behind the other, + 1 */
+    uint32_t *first_instance;            /* per service: index into instances */
+    uint32_t instance_count;             /* without the last */
+    uint64_t reasons[NR_REASONS];
+    uint64_t refusals[NR_H1_REASONS];
+    uint64_t tunnels;
+    uint64_t retries; /* attempts beyond the first */
+};
+
+/* names is borrowed for the cells' life. */
+struct nr_cells *nr_cells_new(const struct nr_observe_names *names);
+void nr_cells_free(struct nr_cells *cells);
+
+/* Count a finished request. The worker's thread only. */
+void nr_cells_count(struct nr_cells *cells, const struct nr_record *record);
+
+/* The row of a route, or of "none". */
+uint32_t nr_cells_route(const struct nr_cells *cells, uint32_t route);
+
+/* The row of an instance, or the last. */
+uint32_t nr_cells_instance(const struct nr_cells *cells, uint32_t service, uint32_t instance);
+
+/* Add all of `from` to `to`, which is the caller's alone and has the same names. Any thread. */
+void nr_cells_merge(struct nr_cells *to, const struct nr_cells *from);
+
+#endif

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* exposition.c - which metrics there are.
+ *
+ * Names follow the conventions of Prometheus: base units (seconds, bytes), _total for counters,
+ * naru_ in front of ours and process_ as every exporter has it. Zero rows are left out where the
+ * table is sparse (methods × classes), and kept where an alert needs them (instances). */
+#include "observe/exposition.h"
+
+#include "base/compiler.h"
+#include "io/process.h"
+#include "observe/access_log.h"
+#include "observe/expo.h"
+
+static const char *const class_names[NR_CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+
+static struct nr_span class_name(uint32_t class)
+{
+    return nr_span_of(class_names[class]);
+}
+
+static struct nr_span or_none(struct nr_span name)
+{
+    return name.len > 0 ? name : NR_SPAN("none");
+}
+
+/* ---- requests ---- */
+
+static struct nr_span route_label(const struct nr_cells *sum, uint32_t row)
+{
+    return or_none(nr_names_route(sum->names, row));
+}
+
+static void requests(struct nr_expo *expo, const struct nr_cells *sum)
+{
+    nr_expo_family(expo, "naru_requests", NR_EXPO_COUNTER,
+                   "Requests finished, by route, method and class of the status answered.");
+    for (uint32_t row = 0; row <= sum->names->route_count; row++)
+        for (uint32_t method = 0; method < NR_METHODS; method++)
+            for (uint32_t class = 0; class < NR_CLASSES; class ++) {
+                uint64_t value = sum->routes[row].requests[method][class];
+                struct nr_span name =
+                    method == NR_METHOD_OTHER ? NR_SPAN("other") : nr_method_name(method);
+                const struct nr_label labels[] = {{"route", route_label(sum, row)},
+                                                  {"method", name},
+                                                  {"class", class_name(class)}};
+
+                if (value > 0)
+                    nr_expo_u64(expo, labels, NR_COUNT(labels), value);
+            }
+    nr_expo_family(expo, "naru_request_duration_seconds", NR_EXPO_HISTOGRAM,
+                   "Time from the first byte of a request to the end of its answer; no tunnels.");
+    for (uint32_t row = 0; row <= sum->names->route_count; row++) {
+        const struct nr_label labels[] = {{"route", route_label(sum, row)}};
+
+        nr_expo_hist(expo, labels, 1, sum->routes[row].duration_us);
+    }
+}
+
+static void bytes_of_routes(struct nr_expo *expo, const struct nr_cells *sum)
+{
+    nr_expo_family(expo, "naru_request_body_bytes", NR_EXPO_COUNTER,
+                   "Bytes of request bodies received.");
+    for (uint32_t row = 0; row <= sum->names->route_count; row++) {
+        const struct nr_label labels[] = {{"route", route_label(sum, row)}};
+
+        nr_expo_u64(expo, labels, 1, sum->routes[row].received_bytes);
+    }
+    nr_expo_family(expo, "naru_response_body_bytes", NR_EXPO_COUNTER,
+                   "Bytes of response bodies sent.");
+    for (uint32_t row = 0; row <= sum->names->route_count; row++) {
+        const struct nr_label labels[] = {{"route", route_label(sum, row)}};
+
+        nr_expo_u64(expo, labels, 1, sum->routes[row].sent_bytes);
+    }
+}
+
+static void reasons(struct nr_expo *expo, const struct nr_cells *sum)
+{
+    nr_expo_family(expo, "naru_reasons", NR_EXPO_COUNTER,
+                   "Requests that naru answered itself or lost, by reason.");
+    for (uint32_t i = NR_REASON_NONE + 1; i < NR_REASONS; i++) {
+        const struct nr_label labels[] = {{"reason", nr_span_of(nr_reason_name(i))}};
+
+        nr_expo_u64(expo, labels, 1, sum->reasons[i]);
+    }
+    nr_expo_family(expo, "naru_bad_requests", NR_EXPO_COUNTER,
+                   "Requests refused because they are not HTTP as naru wants it, by cause.");
+    for (uint32_t i = NR_H1_OK + 1; i < NR_H1_REASONS; i++) {
+        const struct nr_label labels[] = {{"cause", nr_span_of(nr_h1_reason_text(i))}};
+
+        if (sum->refusals[i] > 0)
+            nr_expo_u64(expo, labels, 1, sum->refusals[i]);
+    }
+    nr_expo_family(expo, "naru_tunnels", NR_EXPO_COUNTER,
+                   "Upgraded connections (WebSocket) that have ended.");
+    nr_expo_u64(expo, NULL, 0, sum->tunnels);
+}
+
+/* ---- attempts ---- */
+
+static const char *const result_names[NR_ATTEMPT_RESULTS] = {
+    [NR_ATTEMPT_NONE] = "none",
+    [NR_ATTEMPT_ANSWERED] = "answered",
+    [NR_ATTEMPT_CONNECT_REFUSED] = "connect_refused",
+    [NR_ATTEMPT_CONNECT_FAILED] = "connect_failed",
+    [NR_ATTEMPT_CONNECT_TIMEOUT] = "connect_timeout",
+    [NR_ATTEMPT_CLOSED] = "closed",
+    [NR_ATTEMPT_RESET] = "reset",
+    [NR_ATTEMPT_PROTOCOL] = "protocol",
+    [NR_ATTEMPT_TIMEOUT] = "timeout",
+    [NR_ATTEMPT_CANCELED] = "canceled",
+};
+
+typedef void (*each_instance_fn)(struct nr_expo *expo, const struct nr_instance_cells *cells,
+                                 struct nr_label *labels);
+
+static void each_instance(struct nr_expo *expo, const struct nr_cells *sum, each_instance_fn put)
+{
+    for (uint32_t service = 0; service < sum->names->service_count; service++)
+        for (uint32_t i = 0; i < sum->names->services[service].instance_count; i++) {
+            struct nr_label labels[4] = {
+                {"service", nr_names_service(sum->names, service)},
+                {"instance", nr_names_instance(sum->names, service, i)},
+            };
+
+            put(expo, &sum->instances[nr_cells_instance(sum, service, i)], labels);
+        }
+}
+
+static void put_attempts(struct nr_expo *expo, const struct nr_instance_cells *cells,
+                         struct nr_label *labels)
+{
+    labels[2] = (struct nr_label){"result", NR_SPAN("answered")};
+    for (uint32_t class = 1; class < NR_CLASSES; class ++) {
+        labels[3] = (struct nr_label){"class", class_name(class)};
+        if (cells->answers[class] > 0)
+            nr_expo_u64(expo, labels, 4, cells->answers[class]);
+    }
+    labels[3] = (struct nr_label){"class", class_name(0)};
+    for (uint32_t i = 0; i < NR_ATTEMPT_RESULTS; i++) {
+        labels[2].value = nr_span_of(result_names[i]);
+        if (i != NR_ATTEMPT_ANSWERED && cells->results[i] > 0)
+            nr_expo_u64(expo, labels, 4, cells->results[i]);
+    }
+}
+
+static void put_duration(struct nr_expo *expo, const struct nr_instance_cells *cells,
+                         struct nr_label *labels)
+{
+    nr_expo_hist(expo, labels, 2, cells->duration_us);
+}
+
+static void put_reused(struct nr_expo *expo, const struct nr_instance_cells *cells,
+                       struct nr_label *labels)
+{
+    nr_expo_u64(expo, labels, 2, cells->reused);
+}
+
+static void attempts(struct nr_expo *expo, const struct nr_cells *sum)
+{
+    nr_expo_family(expo, "naru_upstream_attempts", NR_EXPO_COUNTER,
+                   "Attempts at an instance, by result, and class of the status if answered.");
+    each_instance(expo, sum, put_attempts);
+    nr_expo_family(expo, "naru_upstream_attempt_duration_seconds", NR_EXPO_HISTOGRAM,
+                   "Time from an attempt's start to the head of its answer.");
+    each_instance(expo, sum, put_duration);
+    nr_expo_family(expo, "naru_upstream_connections_reused", NR_EXPO_COUNTER,
+                   "Attempts that went over a pooled connection.");
+    each_instance(expo, sum, put_reused);
+    nr_expo_family(expo, "naru_upstream_retries", NR_EXPO_COUNTER,
+                   "Attempts beyond the first of their request.");
+    nr_expo_u64(expo, NULL, 0, sum->retries);
+}
+
+/* ---- instances now ---- */
+
+enum instance_fact { IS_UP, IN_FLIGHT };
+
+static void instances(struct nr_expo *expo, const struct nr_gateway *gateway,
+                      enum instance_fact fact)
+{
+    for (uint32_t s = 0; s < nr_gateway_service_count(gateway); s++) {
+        struct nr_service *service = nr_gateway_service(gateway, s);
+
+        for (uint32_t i = 0; i < nr_service_instance_count(service); i++) {
+            struct nr_instance_view view;
+            struct nr_label labels[2] = {{"service", nr_gateway_service_name(gateway, s)}};
+
+            nr_service_instance(service, i, &view);
+            labels[1] = (struct nr_label){"instance", nr_span_of(view.text)};
+            nr_expo_u64(expo, labels, 2,
+                        fact == IS_UP ? view.health != NR_HEALTH_DOWN : view.in_flight);
+        }
+    }
+}
+
+static void services(struct nr_expo *expo, const struct nr_gateway *gateway)
+{
+    nr_expo_family(expo, "naru_instance_up", NR_EXPO_GAUGE,
+                   "1 unless health checks hold the instance for dead.");
+    instances(expo, gateway, IS_UP);
+    nr_expo_family(expo, "naru_instance_in_flight", NR_EXPO_GAUGE,
+                   "Calls under way to the instance.");
+    instances(expo, gateway, IN_FLIGHT);
+}
+
+/* ---- the process ---- */
+
+static void connections(struct nr_expo *expo, const struct nr_exposition *of)
+{
+    struct nr_server_counts sum = {0};
+
+    for (uint32_t i = 0; i < of->worker_count; i++) {
+        struct nr_server_counts counts = nr_gateway_worker_counts(of->workers[i]);
+
+        sum.accepted += counts.accepted;
+        sum.refused += counts.refused;
+        sum.open += counts.open;
+        sum.active += counts.active;
+    }
+    nr_expo_family(expo, "naru_connections_open", NR_EXPO_GAUGE, "Client connections open.");
+    nr_expo_u64(expo, NULL, 0, sum.open);
+    nr_expo_family(expo, "naru_connections_accepted", NR_EXPO_COUNTER,
+                   "Client connections accepted.");
+    nr_expo_u64(expo, NULL, 0, sum.accepted);
+    nr_expo_family(expo, "naru_requests_refused", NR_EXPO_COUNTER,
+                   "Requests refused by the protocol: malformed, too large, too slow.");
+    nr_expo_u64(expo, NULL, 0, sum.refused);
+    nr_expo_family(expo, "naru_requests_active", NR_EXPO_GAUGE, "Requests under way.");
+    nr_expo_u64(expo, NULL, 0, sum.active);
+}
+
+static void sockets(struct nr_expo *expo, const struct nr_exposition *of)
+{
+    nr_expo_family(expo, "naru_sockets_open", NR_EXPO_GAUGE,
+                   "Sockets of a worker, to clients and services.");
+    for (uint32_t i = 0; i < of->worker_count; i++) {
+        char number[12];
+        struct nr_label label = {"worker", {number, 0}};
+
+        label.value.len = (size_t)snprintf(number, sizeof(number), "%u", i);
+        nr_expo_u64(expo, &label, 1, nr_io_socket_count(of->engines[i]));
+    }
+}
+
+static void logs(struct nr_expo *expo, const struct nr_exposition *of)
+{
+    const struct nr_label access = {"log", NR_SPAN("access")};
+    const struct nr_label program = {"log", NR_SPAN("program")};
+
+    nr_expo_family(expo, "naru_log_dropped", NR_EXPO_COUNTER,
+                   "Log lines lost because their reader stalled or writing failed.");
+    if (of->access_log != NULL)
+        nr_expo_u64(expo, &access, 1, nr_logpipe_dropped(of->access_log));
+    if (of->program_log != NULL)
+        nr_expo_u64(expo, &program, 1, nr_logpipe_dropped(of->program_log));
+}
+
+static void process(struct nr_expo *expo)
+{
+    struct nr_process_stats stats;
+
+    nr_process_stats(&stats);
+    nr_expo_family(expo, "process_cpu_seconds", NR_EXPO_COUNTER, "CPU time, user and system.");
+    nr_expo_real(expo, NULL, 0, stats.cpu_s);
+    nr_expo_family(expo, "process_start_time_seconds", NR_EXPO_GAUGE, "Start, since the epoch.");
+    nr_expo_real(expo, NULL, 0, stats.started_s);
+    nr_expo_family(expo, "process_resident_memory_bytes", NR_EXPO_GAUGE, "Resident memory.");
+    nr_expo_u64(expo, NULL, 0, stats.resident_bytes);
+    nr_expo_family(expo, "process_virtual_memory_bytes", NR_EXPO_GAUGE, "Virtual memory.");
+    nr_expo_u64(expo, NULL, 0, stats.virtual_bytes);
+    nr_expo_family(expo, "process_open_fds", NR_EXPO_GAUGE, "Open file descriptors.");
+    nr_expo_u64(expo, NULL, 0, stats.open_files);
+    nr_expo_family(expo, "process_max_fds", NR_EXPO_GAUGE, "Limit of open file descriptors.");
+    nr_expo_u64(expo, NULL, 0, stats.files_max);
+}
+
+static void state(struct nr_expo *expo, const struct nr_exposition *of)
+{
+    const struct nr_label version = {"version", nr_span_of(of->version)};
+
+    nr_expo_family(expo, "naru_build_info", NR_EXPO_GAUGE, "Always 1; the version is the label.");
+    nr_expo_u64(expo, &version, 1, 1);
+    nr_expo_family(expo, "naru_ready", NR_EXPO_GAUGE, "1 while /ready answers 200.");
+    nr_expo_u64(expo, NULL, 0, of->ready);
+    nr_expo_family(expo, "naru_workers", NR_EXPO_GAUGE, "Worker threads.");
+    nr_expo_u64(expo, NULL, 0, of->worker_count);
+}
+
+char *nr_exposition_text(const struct nr_exposition *of, bool open_metrics, size_t *ret_len)
+{
+    struct nr_expo expo = {.open_metrics = open_metrics};
+
+    state(&expo, of);
+    if (of->observe != NULL) {
+        struct nr_cells *sum = nr_observe_sum(of->observe);
+
+        requests(&expo, sum);
+        bytes_of_routes(&expo, sum);
+        reasons(&expo, sum);
+        attempts(&expo, sum);
+        nr_cells_free(sum);
+        nr_expo_family(&expo, "naru_watchdog_stalls", NR_EXPO_COUNTER,
+                       "Times that one callback held a worker's loop for too long.");
+        nr_expo_u64(&expo, NULL, 0, nr_observe_stalls(of->observe));
+    }
+    if (of->gateway != NULL)
+        services(&expo, of->gateway);
+    if (of->worker_count > 0) {
+        connections(&expo, of);
+        sockets(&expo, of);
+    }
+    logs(&expo, of);
+    process(&expo);
+    nr_expo_end(&expo);
+    return nr_strbuf_take(&expo.out, ret_len);
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "observe/observe.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/compiler.h"
+#include "observe/access_log.h"
+#include "observe/timestamp.h"
+
+struct worker {
+    struct nr_record_sink sink;
+    struct nr_observe *observe;
+    uint32_t number;
+    struct nr_cells *cells;
+    struct nr_record_ring *recent;
+    struct nr_record_ring *failures;
+    struct nr_timestamp timestamp;
+    char line[NR_ACCESS_LINE_BYTES];
+};
+
+struct nr_observe {
+    const struct nr_observe_names *names;
+    struct nr_logpipe *access_log;
+    uint64_t stalls;
+    uint32_t worker_count;
+    struct worker *workers[];
+};
+
+static void done(struct nr_record_sink *sink, const struct nr_record *record,
+                 const struct nr_record_view *view)
+{
+    struct worker *worker = nr_container_of(sink, struct worker, sink);
+
+    nr_cells_count(worker->cells, record);
+    nr_record_ring_put(worker->recent, record);
+    if (nr_record_failed(record))
+        nr_record_ring_put(worker->failures, record);
+    if (worker->observe->access_log != NULL) {
+        size_t len = nr_access_log_line(worker->line, worker->observe->names, &worker->timestamp,
+                                        record, view);
+
+        /* A line that is dropped is counted by the pipe. */
+        (void)nr_logpipe_put(worker->observe->access_log, worker->number,
+                             (struct nr_span){worker->line, len});
+    }
+}
+
+struct nr_observe *nr_observe_new(const struct nr_observe_setup *setup)
+{
+    struct nr_observe *observe =
+        calloc(1, sizeof(*observe) + setup->workers * sizeof(struct worker *));
+
+    nr_assert(observe != NULL && setup->workers > 0);
+    observe->names = setup->names;
+    observe->access_log = setup->access_log;
+    observe->worker_count = setup->workers;
+    for (uint32_t i = 0; i < setup->workers; i++) {
+        struct worker *worker = calloc(1, sizeof(*worker));
+
+        nr_assert(worker != NULL);
+        worker->sink.done = done;
+        worker->observe = observe;
+        worker->number = i;
+        worker->cells = nr_cells_new(setup->names);
+        worker->recent = nr_record_ring_new(NR_OBSERVE_RECENT);
+        worker->failures = nr_record_ring_new(NR_OBSERVE_FAILURES);
+        observe->workers[i] = worker;
+    }
+    return observe;
+}
+
+void nr_observe_free(struct nr_observe *observe)
+{
+    if (observe == NULL)
+        return;
+    for (uint32_t i = 0; i < observe->worker_count; i++) {
+        nr_cells_free(observe->workers[i]->cells);
+        nr_record_ring_free(observe->workers[i]->recent);
+        nr_record_ring_free(observe->workers[i]->failures);
+        free(observe->workers[i]);
+    }
+    free(observe);
+}
+
+struct nr_record_sink *nr_observe_sink(struct nr_observe *observe, uint32_t worker)
+{
+    nr_assert(worker < observe->worker_count);
+    return &observe->workers[worker]->sink;
+}
+
+const struct nr_observe_names *nr_observe_names(const struct nr_observe *observe)
+{
+    return observe->names;
+}
+
+bool nr_observe_find(const struct nr_observe *observe, const uint64_t id[2],
+                     struct nr_record *ret_record)
+{
+    for (uint32_t i = 0; i < observe->worker_count; i++)
+        if (nr_record_ring_find(observe->workers[i]->recent, id, ret_record) ||
+            nr_record_ring_find(observe->workers[i]->failures, id, ret_record))
+            return true;
+    return false;
+}
+
+static int newest_first(const void *left, const void *right)
+{
+    const struct nr_record *a = left, *b = right;
+    uint64_t a_ns = a->start_ns + (uint64_t)a->total_us * 1000;
+    uint64_t b_ns = b->start_ns + (uint64_t)b->total_us * 1000;
+
+    return (a_ns < b_ns) - (a_ns > b_ns);
+}
+
+uint32_t nr_observe_latest(const struct nr_observe *observe, bool failed, struct nr_record *to,
+                           uint32_t max)
+{
+    struct nr_record *all = calloc((size_t)observe->worker_count * max + 1, sizeof(*all));
+    uint32_t count = 0;
+
+    nr_assert(all != NULL);
+    for (uint32_t i = 0; i < observe->worker_count; i++)
+        count += nr_record_ring_latest(
+            failed ? observe->workers[i]->failures : observe->workers[i]->recent, all + count, max);
+    qsort(all, count, sizeof(*all), newest_first);
+    count = count < max ? count : max;
+    memcpy(to, all, count * sizeof(*all));
+    free(all);
+    return count;
+}
+
+struct nr_cells *nr_observe_sum(const struct nr_observe *observe)
+{
+    struct nr_cells *sum = nr_cells_new(observe->names);
+
+    for (uint32_t i = 0; i < observe->worker_count; i++)
+        nr_cells_merge(sum, observe->workers[i]->cells);
+    return sum;
+}
+
+void nr_observe_stalled(struct nr_observe *observe)
+{
+    __atomic_add_fetch(&observe->stalls, 1, __ATOMIC_RELAXED);
+}
+
+uint64_t nr_observe_stalls(const struct nr_observe *observe)
+{
+    return __atomic_load_n(&observe->stalls, __ATOMIC_RELAXED);
+}

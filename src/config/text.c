@@ -114,9 +114,9 @@ static uint32_t distance(struct nr_span a, struct nr_span b)
 
 void nr_suggest_init(struct nr_suggest *suggest, struct nr_span word)
 {
-    /* One slip in three letters at most: 'ip' is no misspelling of 'dns'. */
+    /* Few slips in short words: 'ip' is no misspelling of 'dns'. */
     *suggest = (struct nr_suggest){.word = word,
-                                   .distance = (word.len >= 6   ? 2
+                                   .distance = (word.len >= 5   ? 2
                                                 : word.len >= 3 ? 1
                                                                 : 0) +
                                                1};

@@ -21,7 +21,7 @@ static const struct nr_schema_field limits_fields[] = {
      .doc = "Connections open at once; further ones wait in the system's queue."},
     {.name = "max_head", .type = NR_SCHEMA_SIZE,
      NR_SCHEMA_AT(struct nr_listen_limits_conf, max_head_bytes),
-     .value = "16000B", .min = "1KiB", .max = "64KiB",
+     .value = "16KiB", .min = "1KiB", .max = "64KiB",
      .doc = "Request line and header fields together."},
     {.name = "max_fields", .type = NR_SCHEMA_U32,
      NR_SCHEMA_AT(struct nr_listen_limits_conf, max_fields),
@@ -66,8 +66,7 @@ static const struct nr_schema_field listen_fields[] = {
      NR_SCHEMA_AT(struct nr_gateway_listen_conf, address),
      .doc = "Where to listen: IP and port, or a Unix socket."},
     {.name = "mode", .type = NR_SCHEMA_OCTAL, NR_SCHEMA_AT(struct nr_gateway_listen_conf, unix_mode),
-     .value = "0660",
-     .doc = "Permission bits of a Unix socket."},
+     .doc = "Permission bits of a Unix socket. Default: 0660."},
     {.name = "half_close", .type = NR_SCHEMA_ENUM, NR_SCHEMA_AT(struct nr_gateway_listen_conf, half_close),
      .value = "cancel", .words = half_close_words,
      .doc = "What it means when a client closes its side before the answer."},
@@ -81,8 +80,10 @@ static const struct nr_schema_field listen_fields[] = {
 
 static void check_listen(void *section, struct nr_arena *arena, struct nr_diags *diags)
 {
-    const struct nr_gateway_listen_conf *listen = section;
+    struct nr_gateway_listen_conf *listen = section;
 
+    if (listen->address.kind == NR_CONFIG_ADDRESS_UNIX && !nr_section_has(&listen->at, "mode"))
+        listen->unix_mode = 0660;
     if (listen->address.kind == NR_CONFIG_ADDRESS_NAME)
         nr_section_error(&listen->at, "address", diags, "127.0.0.1 for localhost, 0.0.0.0 for all",
                          "a listener needs an IP address, not the name '%s'",

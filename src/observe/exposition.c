@@ -10,6 +10,7 @@
 #include "io/process.h"
 #include "observe/access_log.h"
 #include "observe/expo.h"
+#include "observe/record_json.h"
 
 static const char *const class_names[NR_CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
@@ -98,19 +99,6 @@ static void reasons(struct nr_expo *expo, const struct nr_cells *sum)
 
 /* ---- attempts ---- */
 
-static const char *const result_names[NR_ATTEMPT_RESULTS] = {
-    [NR_ATTEMPT_NONE] = "none",
-    [NR_ATTEMPT_ANSWERED] = "answered",
-    [NR_ATTEMPT_CONNECT_REFUSED] = "connect_refused",
-    [NR_ATTEMPT_CONNECT_FAILED] = "connect_failed",
-    [NR_ATTEMPT_CONNECT_TIMEOUT] = "connect_timeout",
-    [NR_ATTEMPT_CLOSED] = "closed",
-    [NR_ATTEMPT_RESET] = "reset",
-    [NR_ATTEMPT_PROTOCOL] = "protocol",
-    [NR_ATTEMPT_TIMEOUT] = "timeout",
-    [NR_ATTEMPT_CANCELED] = "canceled",
-};
-
 typedef void (*each_instance_fn)(struct nr_expo *expo, const struct nr_instance_cells *cells,
                                  struct nr_label *labels);
 
@@ -138,7 +126,7 @@ static void put_attempts(struct nr_expo *expo, const struct nr_instance_cells *c
     }
     labels[3] = (struct nr_label){"class", class_name(0)};
     for (uint32_t i = 0; i < NR_ATTEMPT_RESULTS; i++) {
-        labels[2].value = nr_span_of(result_names[i]);
+        labels[2].value = nr_span_of(nr_attempt_result_name(i));
         if (i != NR_ATTEMPT_ANSWERED && cells->results[i] > 0)
             nr_expo_u64(expo, labels, 4, cells->results[i]);
     }

@@ -168,14 +168,15 @@ struct sink {
 static inline void on_recv(struct nr_op *op)
 {
     struct sink *sink = nr_container_of(op, struct sink, recv.op);
-    struct nr_io *io = nr_sock_io(sink->sock);
     struct nr_buf *buf = sink->recv.buf;
+    struct nr_io *io;
 
     if (op->result <= 0) {
         sink->ended = true;
         sink->end = op->result;
-        return;
+        return; /* the socket may be closed */
     }
+    io = nr_sock_io(sink->sock);
     for (uint32_t i = buf->begin; i < buf->end; i++)
         assert_int_equal(buf->data[i], pattern(sink->got++));
     if (sink->first_ns == 0)

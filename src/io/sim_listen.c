@@ -127,7 +127,7 @@ static enum nr_code check(struct sim_host *host, const struct nr_addr *addr, str
         return nr_err_set(err, NR_EINVAL, "listen on %s: not an address of host %s", text,
                           host->name);
     if ((addr->family == NR_ADDR_UNIX || addr->port != 0) && sim_listener_find(host, addr) != NULL)
-        return nr_err_set(err, NR_EADDRINUSE, "listen on %s: the address is in use on host %s",
+        return nr_err_set(err, NR_EADDRINUSE, "cannot listen on %s: address in use on host %s",
                           text, host->name);
     if (!sim_host_has_file_left(host))
         return nr_err_set(err, NR_EFILES, "listen on %s: host %s is out of descriptors (%u)", text,

@@ -193,8 +193,9 @@ static void put_section(struct printer *p, const struct nr_schema *schema, const
  * listeners: it is not printed, or the printout would not load. */
 static bool is_hollow(const struct nr_config *config, const struct nr_schema_field *field)
 {
-    if (field->type != NR_SCHEMA_SECTION ||
-        nr_node_get(config->tree, nr_span_of(field->name)) != NULL)
+    const struct nr_node *written = nr_node_get(config->tree, nr_span_of(field->name));
+
+    if (field->type != NR_SCHEMA_SECTION || (written != NULL && !written->null))
         return false;
     for (uint32_t i = 0; i < field->section->count; i++)
         if ((field->section->fields[i].flags & NR_SCHEMA_REQUIRED) != 0)

@@ -50,24 +50,25 @@ float nr_balance_cost(const struct nr_balance_host *host, uint64_t now_ns)
     return host->ewma_ns * fade(host->stamp_ns, now_ns, latency_fade_ns) * penalty * (1.0f + load);
 }
 
-static float observed_ewma(const struct nr_balance_host *host, float latency, float past, bool ok)
+static float observed_ewma(const struct nr_balance_host *host, float observed_ns, float past,
+                           bool ok)
 {
     float faded = host->ewma_ns * past;
 
     if (host->ewma_ns <= 0.0f) /* all that is known is a failure: then it is thought slow */
-        return ok || latency > unknown_ns ? latency : unknown_ns;
-    if (latency > faded)
-        return ok || latency > host->ewma_ns ? latency : host->ewma_ns;
-    return ok ? faded + latency * (1.0f - past) : host->ewma_ns;
+        return ok || observed_ns > unknown_ns ? observed_ns : unknown_ns;
+    if (observed_ns > faded)
+        return ok || observed_ns > host->ewma_ns ? observed_ns : host->ewma_ns;
+    return ok ? faded + observed_ns * (1.0f - past) : host->ewma_ns;
 }
 
 void nr_balance_observe(struct nr_balance_host *host, uint64_t now_ns, uint64_t latency_ns, bool ok)
 {
     float past = fade(host->stamp_ns, now_ns, latency_fade_ns);
     float excess = (host->penalty - 1.0f) * fade(host->stamp_ns, now_ns, penalty_fade_ns);
-    float latency = (float)(latency_ns > 0 ? latency_ns : 1);
+    float observed_ns = (float)(latency_ns > 0 ? latency_ns : 1);
 
-    host->ewma_ns = observed_ewma(host, latency, past, ok);
+    host->ewma_ns = observed_ewma(host, observed_ns, past, ok);
     host->penalty = ok ? (1.0f + excess) / penalty_step : (1.0f + excess) * penalty_step;
     if (host->penalty < 1.0f)
         host->penalty = 1.0f;

@@ -148,15 +148,15 @@ static void fast_errors_attract_nothing(void **state)
 
 static void an_instance_that_was_good_and_now_fails_is_left(void **state)
 {
-    const uint64_t latency[] = {20 * MS, 20 * MS, 20 * MS};
+    const uint64_t latency_ns[] = {20 * MS, 20 * MS, 20 * MS};
     struct bench b;
 
     bench_init(&b, (uint32_t[]){1, 1, 1}, 3);
-    run_calls(&b, 300, latency, (bool[]){true, true, true});
+    run_calls(&b, 300, latency_ns, (bool[]){true, true, true});
     assert_true(b.taken[2] > 50);
     run_calls(&b, 300, (uint64_t[]){20 * MS, 20 * MS, MS / 10}, (bool[]){true, true, false});
     assert_true(b.taken[2] < 15);
-    run_calls(&b, 3000, latency, (bool[]){true, true, true}); /* and it comes back */
+    run_calls(&b, 3000, latency_ns, (bool[]){true, true, true}); /* and it comes back */
     assert_true(b.taken[2] > 500);
 }
 

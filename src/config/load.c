@@ -146,13 +146,13 @@ void nr_load_unknown(struct nr_arena *arena, struct nr_diags *diags, const struc
         const char *known = "known here:";
         bool found = false;
 
-        nr_suggest_init(&suggest, entry->key);
-        for (uint32_t i = 0; i < count && !found; i++) {
+        for (uint32_t i = 0; i < count && !found; i++)
             found = nr_span_eq(name_at(arg, i), entry->key);
-            nr_suggest_try(&suggest, name_at(arg, i));
-        }
         if (found)
             continue;
+        nr_suggest_init(&suggest, entry->key);
+        for (uint32_t i = 0; i < count; i++)
+            nr_suggest_try(&suggest, name_at(arg, i));
         if (diags->count < diags->max) /* not worth the memory beyond */
             for (uint32_t i = 0; i < count; i++)
                 known =

@@ -175,11 +175,12 @@ static enum nr_code code_of(int status)
     case ARES_ENODATA:
     case ARES_EBADNAME: return NR_ENAME;
     case ARES_ETIMEOUT:
-    case ARES_ECONNREFUSED: return NR_ETIMEOUT; /* none could be reached */
+    /* None could be reached, or each said SERVFAIL or REFUSED: c-ares then tries the next. */
+    case ARES_ECONNREFUSED: return NR_ETIMEOUT;
     case ARES_ENOMEM: return NR_ENOMEM;
     case ARES_ECANCELLED:
     case ARES_EDESTRUCTION: return NR_ECANCELED;
-    default: return NR_EIO; /* a server answered, but with SERVFAIL, REFUSED or nonsense */
+    default: return NR_EIO; /* an answer, but nonsense */
     }
 }
 

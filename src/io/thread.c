@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 
 #include "base/assert.h"
+#include "base/compiler.h"
 #include "io/epoll.h"
 
 struct nr_thread {
@@ -27,22 +28,32 @@ static void *thread_main(void *ctx)
     return NULL;
 }
 
-/* Every signal is blocked in the threads started here: signals are the business of the engine
- * that waits for them, and a handler a library may install must not run on a worker. Faults
- * (SIGSEGV …) are delivered to the thread at fault all the same. */
+/* What a thread does to itself must reach it: a crash is a crash, and a profiler's tick is a tick.
+ */
+static void all_but_faults(sigset_t *set)
+{
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS, SIGPROF};
+
+    sigfillset(set);
+    for (size_t i = 0; i < NR_COUNT(own); i++)
+        sigdelset(set, own[i]);
+}
+
+/* Signals are blocked in the threads started here: they are the business of the engine that
+ * waits for them, and a handler that a library may install must not run on a worker. */
 enum nr_code nr_thread_start(const char *name, void (*run)(void *ctx), void *ctx,
                              struct nr_thread **ret_thread, struct nr_err *err)
 {
     struct nr_thread *thread = calloc(1, sizeof(*thread));
-    sigset_t all, before;
+    sigset_t blocked, before;
     int error;
 
     nr_assert(thread != NULL);
     thread->run = run;
     thread->ctx = ctx;
     snprintf(thread->name, sizeof(thread->name), "%s", name);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    all_but_faults(&blocked);
+    pthread_sigmask(SIG_BLOCK, &blocked, &before);
     error = pthread_create(&thread->id, NULL, thread_main, thread);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error != 0) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The real world for the contract suite: engines of epoll on loopback, stepped in one thread. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -13,12 +14,22 @@ struct world_epoll {
     struct world base;
     struct nr_io *engines[ENGINES_MAX];
     int count;
+    int descriptors; /* that were open before */
     struct rlimit files;
 };
 
 static struct world_epoll *of(struct world *world)
 {
     return (struct world_epoll *)(void *)world;
+}
+
+static int count_descriptors(void)
+{
+    int count = 0;
+
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
 }
 
 static struct nr_io *add_engine(struct world_epoll *w)
@@ -42,6 +53,7 @@ struct world *world_new(void)
         .name_b = "localhost",
         .name_bad = "nowhere.onion", /* RFC 7686: never asked in the DNS */
     };
+    w->descriptors = count_descriptors();
     w->base.a = add_engine(w);
     w->base.b = add_engine(w);
     return &w->base;
@@ -53,6 +65,7 @@ void world_free(struct world *world)
 
     for (int i = 0; i < w->count; i++)
         nr_io_free(w->engines[i]);
+    assert_int_equal(count_descriptors(), w->descriptors);
     free(w);
 }
 

@@ -59,6 +59,7 @@ const char *nr_end_text(enum nr_end end);
 bool nr_end_may_have_processed(enum nr_end end);
 
 struct nr_exchange;
+struct nr_peer;
 
 struct nr_exchange_events {
     void (*head)(struct nr_exchange *x, struct nr_head *head, bool ended);
@@ -76,6 +77,7 @@ struct nr_exchange_verbs {
     void (*consume)(struct nr_exchange *x, size_t bytes);
     void (*reset)(struct nr_exchange *x);
     void (*release)(struct nr_exchange *x);
+    const struct nr_peer *(*peer)(const struct nr_exchange *x); /* serving side; else NULL */
 };
 
 /* Times of the exchange on the engine's monotonic clock, for the record; 0: not yet. */

@@ -183,7 +183,7 @@ struct nr_handler {
 /* Facts about the connection that carries a serving-side exchange. */
 struct nr_peer {
     struct nr_addr addr;
-    struct nr_addr local;
+    struct nr_addr local;   /* the listener's */
     uint64_t connection_id; /* unique in the process */
     uint32_t requests;      /* on this connection, this one included */
     bool tls;

@@ -258,12 +258,14 @@ static void settle(struct nr_h1_conn *c)
         nr_h1_out_flush(c);
     if (!m->ending && complete(c, m))
         nr_h1_end(m, NR_END_DONE);
-    if (m->ending)
+    if (m->ending) {
         finish(cc);
-    else if (m->in_head)
+    } else if (m->in_head) {
         nr_h1_in_arm(m);
-    else if (c->sock != NULL)
+    } else if (c->sock != NULL) {
+        nr_h1_in_release(c);
         nr_h1_recv(c, 0);
+    }
 }
 
 static void expired(struct nr_h1_conn *c, bool writing)

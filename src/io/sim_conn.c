@@ -13,8 +13,8 @@
  * RST. With the second end detached nothing that is under way can matter: the connection is freed.
  *
  * A RST is sent once and may be lost to a cut. The other side then knows nothing, until it sends:
- * so does the real thing. Only when it has bytes unacknowledged will it hear, after the
- * cut, because it repeats them. */
+ * so does the real thing. Only when it repeats bytes, or probes a window that is shut, will it
+ * hear after the cut. */
 #include "base/assert.h"
 #include "io/sim_world.h"
 
@@ -177,10 +177,13 @@ static void handshake(struct nr_sim *sim, struct sim_event *event)
 
 /* ---- resets ---- */
 
-/* Does the sender of this pipe wait for an acknowledgement? */
-static bool unacknowledged(const struct sim_pipe *pipe)
+/* Will end `at` send by itself, and so learn that the other is gone? It repeats bytes that were
+ * refused, and it probes a window that is shut. */
+static bool speaks_again(struct sim_conn *conn, int at)
 {
-    return pipe->arrived + pipe->under_way + pipe->unknown > 0;
+    struct sim_pipe *out = &conn->pipe[at];
+
+    return out->refused || sim_pipe_room(conn->sim, out) == 0;
 }
 
 void sim_conn_send_rst(struct sim_conn *conn, int to)
@@ -198,7 +201,7 @@ static void rst_arrive(struct sim_conn *conn, int at)
     if (sim_link_open(conn->way))
         sim_conn_reset(conn, at);
     else
-        conn->end[at].rst_parked = unacknowledged(&conn->pipe[at]);
+        conn->end[at].rst_parked = speaks_again(conn, at);
 }
 
 void sim_conn_reset(struct sim_conn *conn, int at)
@@ -210,7 +213,6 @@ void sim_conn_reset(struct sim_conn *conn, int at)
     end->error = NR_ERESET;
     end->rst_parked = false;
     sim_event_cancel(conn->sim, &end->rst);
-    sim_pipe_drop(conn->sim, &conn->pipe[1 - at]);
     if (end->sock != NULL) {
         sim_sock_stir(end->sock);
         sim_sock_stir_writer(end->sock);

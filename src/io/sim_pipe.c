@@ -6,8 +6,8 @@
  *                                                                     unknown
  *
  * The bytes lie in one ring, oldest first; segments only say how many of them arrive when.
- * A segment never overtakes: its time is at least that of the one before, so a lost one
- * holds up what follows, as in TCP, and one event per pipe suffices.
+ * A segment never overtakes: only the first is scheduled, the next when that has arrived and
+ * not before. So a lost one holds up what follows, as in TCP, and one event per pipe suffices.
  *
  * Invariants:
  *   under_way + arrived + unknown <= window: back-pressure, and a bound on memory
@@ -129,9 +129,6 @@ static void push(struct nr_sim *sim, struct sim_pipe *pipe, struct sim_segment p
 
     *segment = piece;
     segment->at_ns = sim_link_arrival_ns(sim, conn->way, conn->end[pipe->side].host, piece.bytes);
-    if (segment->at_ns < pipe->last_at_ns)
-        segment->at_ns = pipe->last_at_ns;
-    pipe->last_at_ns = segment->at_ns;
     if (pipe->first != NULL) {
         pipe->last->next = segment;
     } else {
@@ -242,6 +239,8 @@ static void arrive_ack(struct sim_conn *conn)
     struct sim_host *host = conn->end[1].host;
     struct sim_listener *listener = sim_listener_find(host, &conn->end[1].address);
 
+    if (!conn->end[1].attached)
+        return; /* a reset was faster */
     if (host->up && listener != NULL) {
         sim_listener_enqueue(listener, conn);
         return;
@@ -257,6 +256,7 @@ static void arrive_nowhere(struct nr_sim *sim, struct sim_pipe *pipe, uint32_t b
     if (bytes == 0)
         return;
     pipe->unknown += pipe->under_way;
+    pipe->refused = true;
     sim_pipe_drop(sim, pipe);
     sim_conn_send_rst(sim_conn_of_pipe(pipe), pipe->side);
 }
@@ -338,12 +338,8 @@ void sim_pipe_unpark(struct nr_sim *sim, struct sim_pipe *pipe)
     struct sim_host *to = conn->end[1 - pipe->side].host;
 
     if (pipe->parked) {
-        uint64_t at_ns = sim_link_arrival_ns(sim, conn->way, from, 0);
-
         pipe->parked = false;
-        sim_event_at(sim, &pipe->arrive, at_ns);
-        if (pipe->last_at_ns < at_ns)
-            pipe->last_at_ns = at_ns;
+        sim_event_at(sim, &pipe->arrive, sim_link_arrival_ns(sim, conn->way, from, 0));
     }
     if (pipe->credit_parked) {
         pipe->credit_parked = false;

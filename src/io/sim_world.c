@@ -117,8 +117,13 @@ static void free_net(struct nr_sim *sim)
 {
     struct nr_link *at;
 
-    while (!nr_list_empty(&sim->conns))
-        sim_conn_free(nr_container_of(sim->conns.next, struct sim_conn, link));
+    while (!nr_list_empty(&sim->conns)) {
+        struct sim_conn *conn = nr_container_of(sim->conns.next, struct sim_conn, link);
+
+        /* All handles are gone, so it can but be on its way into a backlog that is gone too. */
+        nr_assert(!conn->end[0].attached && conn->end[1].attached);
+        sim_conn_free(conn);
+    }
     while ((at = nr_list_pop_front(&sim->links)) != NULL)
         free(nr_container_of(at, struct sim_link, link));
     while ((at = nr_list_pop_front(&sim->hosts)) != NULL)

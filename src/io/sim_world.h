@@ -147,11 +147,11 @@ struct sim_pipe {
     uint32_t unknown;    /* bytes gone from here of which the sender has not heard */
     uint32_t credit_now; /* those of them that the news under way is about */
     uint64_t credit_at_ns;
-    uint64_t last_at_ns; /* arrival of the last segment: order is kept */
     uint64_t last_read_ns;
     uint8_t side; /* the sender's */
     bool parked;  /* the first segment has come to a cut; healing sets it going again */
     bool credit_parked;
+    bool refused; /* bytes came to an end that is gone: they are repeated until RST comes */
     bool fin_sent;
     bool fin_arrived;
 };

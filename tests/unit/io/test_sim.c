@@ -66,6 +66,51 @@ static void the_same_seed_is_the_same_world(void **state)
     assert_true(one != two && two != three && one != three);
 }
 
+static void engines_draw_from_the_seed(void **state)
+{
+    uint64_t drawn[3][2];
+    static const uint64_t seeds[3] = {1, 1, 2};
+
+    for (int i = 0; i < 3; i++) {
+        struct nr_sim *sim = nr_sim_new(&(struct nr_sim_conf){.seed = seeds[i]});
+
+        nr_io_entropy(nr_sim_engine(sim, CLIENT), &drawn[i][0], sizeof(uint64_t));
+        nr_io_entropy(nr_sim_engine(sim, CLIENT), &drawn[i][1], sizeof(uint64_t));
+        nr_sim_free(sim);
+    }
+    assert_memory_equal(drawn[0], drawn[1], sizeof(drawn[0]));
+    assert_true(drawn[0][0] != drawn[0][1] && drawn[0][0] != drawn[2][0]);
+}
+
+enum { CROWD = 64 };
+
+/* What is scheduled for the same instant happens in the order in which it was scheduled. */
+static void equal_times_go_in_order(void **state)
+{
+    struct nr_sim_conf conf = {.seed = 2, .link = {.latency_min_ns = MS, .latency_max_ns = MS}};
+    struct nr_connect connects[CROWD];
+    struct nr_accept accepts[CROWD];
+    struct pair p;
+
+    pair_world(&p, &conf);
+    for (int i = 0; i < CROWD; i++) {
+        nr_op_init(&connects[i].op, &connect_kind);
+        nr_op_init(&accepts[i].op, &accept_kind);
+        connects[i].to = p.address;
+        nr_sock_connect(p.client_io, &connects[i]);
+        nr_listener_accept(p.listener, p.server_io, &accepts[i]);
+    }
+    nr_sim_run(p.sim, UINT64_MAX);
+    for (int i = 0; i < CROWD; i++) {
+        struct nr_addr local = nr_sock_local(connects[i].sock);
+
+        assert_true(nr_addr_eq(&local, &accepts[i].peer));
+        nr_sock_close(connects[i].sock, NR_CLOSE_GRACEFUL);
+        nr_sock_close(accepts[i].sock, NR_CLOSE_GRACEFUL);
+    }
+    pair_close(&p);
+}
+
 /* ---- links ---- */
 
 static void latency_stays_within_its_bounds(void **state)
@@ -275,6 +320,58 @@ static void closing_over_unread_bytes_resets(void **state)
     pair_close(&p);
 }
 
+static void a_backlog_dies_with_its_listener(void **state)
+{
+    struct nr_sim_conf conf = {.seed = 6};
+    struct sink sink;
+    struct pair p;
+
+    pair_world(&p, &conf);
+    nr_sock_connect(p.client_io, &p.connect);
+    nr_sim_run(p.sim, UINT64_MAX);
+    p.client = p.connect.sock;
+    sink_start(&sink, p.client);
+    nr_sim_run(p.sim, UINT64_MAX);
+    assert_false(sink.ended);
+    nr_listener_close(p.listener);
+    p.listener = NULL;
+    nr_sim_run(p.sim, UINT64_MAX);
+    assert_true(sink.ended);
+    assert_int_equal(sink.end, NR_ERESET);
+    pair_close(&p);
+}
+
+/* A Unix path is a listener of its host; there is no other way to reset it than to leave bytes
+ * unread. */
+static void unix_paths_are_of_one_host(void **state)
+{
+    struct nr_sim_conf conf = {.seed = 6};
+    struct nr_listener *path;
+    struct nr_addr address;
+    struct sink sink;
+    struct pair p;
+
+    pair_world(&p, &conf);
+    path = listen_on(p.server_io, "unix:/run/naru.sock", &address);
+    p.connect.to = address;
+    nr_sock_connect(p.client_io, &p.connect); /* the other host has no such path */
+    nr_sim_run(p.sim, UINT64_MAX);
+    assert_int_equal(p.connect.op.result, NR_EREFUSED);
+    nr_sock_connect(p.server_io, &p.connect);
+    nr_listener_accept(path, p.server_io, &p.accept);
+    nr_sim_run(p.sim, UINT64_MAX);
+    assert_int_equal(p.connect.op.result, NR_OK);
+    p.client = p.connect.sock;
+    p.server = p.accept.sock;
+    sink_start(&sink, p.client);
+    nr_sock_close(p.server, NR_CLOSE_RESET);
+    p.server = NULL;
+    nr_sim_run(p.sim, UINT64_MAX);
+    assert_true(sink.ended && sink.end == 0);
+    nr_listener_close(path);
+    pair_close(&p);
+}
+
 static void bytes_for_a_closed_peer_are_answered_with_reset(void **state)
 {
     struct nr_sim_conf conf = {.seed = 5};
@@ -355,6 +452,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_seed_is_the_same_world),
+        cmocka_unit_test(engines_draw_from_the_seed),
+        cmocka_unit_test(equal_times_go_in_order),
         cmocka_unit_test(latency_stays_within_its_bounds),
         cmocka_unit_test(bandwidth_takes_its_time),
         cmocka_unit_test(loss_delays_and_nothing_else),
@@ -362,6 +461,8 @@ int main(void)
         cmocka_unit_test(an_unread_window_holds_the_writer),
         cmocka_unit_test(a_fin_comes_behind_the_data),
         cmocka_unit_test(closing_over_unread_bytes_resets),
+        cmocka_unit_test(a_backlog_dies_with_its_listener),
+        cmocka_unit_test(unix_paths_are_of_one_host),
         cmocka_unit_test(bytes_for_a_closed_peer_are_answered_with_reset),
         cmocka_unit_test(what_is_left_over_aborts),
         cmocka_unit_test(a_world_that_stands_still_aborts),

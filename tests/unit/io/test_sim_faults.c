@@ -111,6 +111,40 @@ static void a_reset_behind_a_cut_is_lost(void **state)
     pair_close(&p);
 }
 
+/* Who has something to repeat, or a shut window to probe, does hear of it. */
+static void who_speaks_again_hears_of_the_death(void **state)
+{
+    static const struct {
+        const char *name;
+        bool before_the_cut; /* arrived and unread, so that the window is shut */
+    } cases[] = {{"a shut window is probed", true}, {"bytes under way are repeated", false}};
+
+    for (size_t i = 0; i < NR_COUNT(cases); i++) {
+        struct nr_sim_conf conf = {.seed = i, .link = {.window_bytes = 1000}};
+        static const char bytes[1000];
+        struct nr_op writable;
+        struct pair p;
+
+        pair_open(&p, &conf);
+        nr_op_init(&writable, &op_kind);
+        if (cases[i].before_the_cut)
+            assert_int_equal(write_bytes(p.client, bytes, sizeof(bytes)), sizeof(bytes));
+        nr_sim_run(p.sim, nr_sim_now_ns(p.sim) + S);
+        nr_sim_partition(p.sim, CLIENT, SERVER, true);
+        if (!cases[i].before_the_cut)
+            assert_int_equal(write_bytes(p.client, bytes, sizeof(bytes)), sizeof(bytes));
+        nr_sock_when_writable(p.client, &writable);
+        nr_sim_kill(p.sim, SERVER);
+        nr_sim_run(p.sim, nr_sim_now_ns(p.sim) + 60 * S);
+        assert_false(nr_op_idle(&writable));
+        nr_sim_partition(p.sim, CLIENT, SERVER, false);
+        nr_sim_run(p.sim, UINT64_MAX);
+        assert_true(nr_op_idle(&writable));
+        assert_int_equal(writable.result, NR_ERESET);
+        pair_close(&p);
+    }
+}
+
 static void silence_is_nothing_at_all(void **state)
 {
     struct nr_sim_conf conf = {.seed = 13};
@@ -269,6 +303,7 @@ int main(void)
         cmocka_unit_test(a_link_that_loses_all_is_a_stall),
         cmocka_unit_test(a_killed_host_resets_refuses_and_comes_back),
         cmocka_unit_test(a_reset_behind_a_cut_is_lost),
+        cmocka_unit_test(who_speaks_again_hears_of_the_death),
         cmocka_unit_test(silence_is_nothing_at_all),
         cmocka_unit_test(one_connection_can_be_reset),
         cmocka_unit_test(descriptors_run_out),

@@ -12,15 +12,35 @@
 
 #include "codec/head.h"
 
-/* Letters may differ in bit 0x20, other characters not at all. Of the characters that stand in
- * `lower` only letters have bit 0x40, so that bit tells where a difference is allowed. */
-static inline uint64_t nr_field_differs(const char *name, const char *lower, size_t bytes)
+/* Bits in which bytes of a name differ from the lower-case one. Letters may differ in bit 0x20,
+ * other characters not at all; of the characters that stand in `lower` only letters have bit
+ * 0x40, so that bit tells where a difference is allowed. One function per width: through a
+ * partly filled word the processor would wait for its own store. */
+static inline uint64_t nr_field_differs_8(const char *name, const char *lower)
 {
-    uint64_t a = 0, b = 0;
+    uint64_t a, b;
 
-    memcpy(&a, name, bytes);
-    memcpy(&b, lower, bytes);
+    memcpy(&a, name, sizeof(a));
+    memcpy(&b, lower, sizeof(b));
     return (a ^ b) & ~((b & 0x4040404040404040u) >> 1);
+}
+
+static inline uint64_t nr_field_differs_4(const char *name, const char *lower)
+{
+    uint32_t a, b;
+
+    memcpy(&a, name, sizeof(a));
+    memcpy(&b, lower, sizeof(b));
+    return (a ^ b) & ~((b & 0x40404040u) >> 1);
+}
+
+static inline uint64_t nr_field_differs_2(const char *name, const char *lower)
+{
+    uint16_t a, b;
+
+    memcpy(&a, name, sizeof(a));
+    memcpy(&b, lower, sizeof(b));
+    return (uint32_t)(a ^ b) & ~((b & 0x4040u) >> 1);
 }
 
 /* len is a constant wherever this is called; words overlap instead of leaving a rest. */
@@ -29,18 +49,15 @@ static inline __attribute__((always_inline)) bool nr_field_is(const char *name, 
 {
     uint64_t differs = 0;
 
-    if (len < 4) {
-        differs =
-            nr_field_differs(name, lower, 2) | nr_field_differs(name + len - 2, lower + len - 2, 2);
-    } else if (len < 8) {
-        differs =
-            nr_field_differs(name, lower, 4) | nr_field_differs(name + len - 4, lower + len - 4, 4);
-    } else {
-        for (size_t i = 0; i + 8 < len; i += 8)
-            differs |= nr_field_differs(name + i, lower + i, 8);
-        differs |= nr_field_differs(name + len - 8, lower + len - 8, 8);
-    }
-    return differs == 0;
+    if (len < 4)
+        return (nr_field_differs_2(name, lower) |
+                nr_field_differs_2(name + len - 2, lower + len - 2)) == 0;
+    if (len < 8)
+        return (nr_field_differs_4(name, lower) |
+                nr_field_differs_4(name + len - 4, lower + len - 4)) == 0;
+    for (size_t i = 0; i + 8 < len; i += 8)
+        differs |= nr_field_differs_8(name + i, lower + i);
+    return (differs | nr_field_differs_8(name + len - 8, lower + len - 8)) == 0;
 }
 
 #define NR_FIELD_TRY(text, field)                                                                  \

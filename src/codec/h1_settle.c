@@ -21,18 +21,31 @@ enum nr_h1_reason nr_h1_read_connection(struct nr_h1_parse *parse, struct nr_spa
     while (value.len > 0) {
         struct nr_span option = nr_h1_next_member(&value);
 
-        if (option.len == 0) /* a recipient accepts empty members: RFC 9110, 5.6.1.2 */
-            continue;
+        switch (option.len) {
+        case 0: /* a recipient accepts empty members: RFC 9110, 5.6.1.2 */ continue;
+        case 5:
+            if (nr_field_is(option.ptr, "close", 5)) {
+                parse->close = true;
+                continue;
+            }
+            break;
+        case 7:
+            if (nr_field_is(option.ptr, "upgrade", 7)) {
+                parse->upgrade = true;
+                continue;
+            }
+            break;
+        case 10:
+            if (nr_field_is(option.ptr, "keep-alive", 10)) {
+                parse->keep_alive = true;
+                continue;
+            }
+            break;
+        default: break;
+        }
         if (!nr_field_name_valid(option))
             return NR_H1_BAD_CONNECTION;
-        if (nr_span_eq_nocase(option, NR_SPAN("keep-alive")))
-            parse->keep_alive = true;
-        else if (nr_span_eq_nocase(option, NR_SPAN("close")))
-            parse->close = true;
-        else if (nr_span_eq_nocase(option, NR_SPAN("upgrade")))
-            parse->upgrade = true;
-        else
-            parse->nominates = true;
+        parse->nominates = true;
     }
     return NR_H1_OK;
 }

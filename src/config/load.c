@@ -30,13 +30,24 @@ static void load_section(struct loader *l, const struct nr_schema *schema,
 static void load_field(struct loader *l, const struct nr_schema_field *field,
                        const struct nr_node *node, struct here here, void *section);
 
+/* Called for every field of every section, so by hand rather than by printf. */
 static struct here inside(struct loader *l, struct here here, const struct nr_node *node,
                           const char *name)
 {
+    size_t outer = strlen(here.path), inner = strlen(name);
+    char *path;
+
     if (node != NULL)
         here.place = node->place;
-    here.path =
-        here.path[0] == '\0' ? name : nr_arena_printf(l->arena, "%s.%s", here.path, name).ptr;
+    if (outer == 0) {
+        here.path = name;
+        return here;
+    }
+    path = nr_arena_alloc(l->arena, outer + inner + 2);
+    memcpy(path, here.path, outer);
+    path[outer] = '.';
+    memcpy(path + outer + 1, name, inner + 1);
+    here.path = path;
     return here;
 }
 

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Health checks and names, in virtual time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+
+#include "../call/fake_client.h"
+#include "base/reason.h"
+#include "service/service_conf.h"
+#include "service/state.h"
+
+enum { INSTANCES = 3, CHANGES_MAX = 16 };
+
+struct bench {
+    struct nr_sim *sim;
+    struct nr_io *io;
+    struct fake_world world;
+    struct nr_instance_conf instances[INSTANCES];
+    char addresses[INSTANCES][24];
+    struct nr_health_conf health;
+    struct nr_status_range expect[2];
+    struct nr_service_conf conf;
+    struct nr_service *service;
+    struct nr_health_checker *checker;
+    uint64_t start_ns;
+    char changes[CHANGES_MAX][32]; /* "1 up at 0" in milliseconds, rounded down to 10 */
+    uint32_t change_count;
+    uint32_t stopped;
+    uint32_t resolved;
+    struct nr_err err;
+};
+
+static void on_change(void *ctx, struct nr_service *service, uint32_t instance, enum nr_health from,
+                      enum nr_health to)
+{
+    struct bench *b = ctx;
+    uint64_t ms = (nr_sim_now_ns(b->sim) - b->start_ns) / MS;
+
+    assert_ptr_equal(service, b->service);
+    assert_int_not_equal(from, to);
+    assert_true(b->change_count < CHANGES_MAX);
+    snprintf(b->changes[b->change_count++], sizeof(b->changes[0]), "%u %s at %u", instance,
+             to == NR_HEALTH_UP ? "up" : "down", (unsigned)(ms / 10 * 10));
+}
+
+static void bench_init(struct bench *b)
+{
+    memset(b, 0, sizeof(*b));
+    fake = &b->world;
+    b->world.first_port = 8000;
+    b->sim = nr_sim_new(&(struct nr_sim_conf){.seed = 1});
+    b->io = nr_sim_engine(b->sim, "10.0.0.1");
+    b->start_ns = nr_sim_now_ns(b->sim);
+    for (uint32_t i = 0; i < INSTANCES; i++) {
+        snprintf(b->addresses[i], sizeof(b->addresses[i]), "10.0.1.%u:%u", i + 1, 8000 + i);
+        b->instances[i].weight = 1;
+        b->instances[i].address.kind = NR_CONFIG_ADDRESS_IP;
+        b->instances[i].address.text = nr_span_of(b->addresses[i]);
+        b->world.scripts[i] =
+            (struct fake_script){.does = FAKE_ANSWERS, .after_ms = 1, .status = 200, .body = "ok"};
+    }
+    b->expect[0] = (struct nr_status_range){200, 299};
+    b->expect[1] = (struct nr_status_range){418, 418};
+    b->health = (struct nr_health_conf){.path = NR_SPAN("/healthz"),
+                                        .interval_ns = 2000 * MS,
+                                        .timeout_ns = 500 * MS,
+                                        .rise = 2,
+                                        .fall = 3,
+                                        .expect = b->expect,
+                                        .expect_count = 2};
+    b->conf = (struct nr_service_conf){.name = NR_SPAN("orders"),
+                                       .instances = b->instances,
+                                       .instance_count = INSTANCES,
+                                       .health = &b->health};
+}
+
+static void start(struct bench *b)
+{
+    assert_int_equal(nr_service_new(&b->conf, 0, &b->service, NULL), NR_OK);
+    nr_service_on_change(b->service, on_change, b);
+    b->checker = nr_health_start(b->service, b->io);
+}
+
+static void run_ms(struct bench *b, uint64_t ms)
+{
+    nr_sim_run(b->sim, b->start_ns + ms * MS);
+}
+
+static void on_stopped(void *ctx)
+{
+    struct bench *b = ctx;
+
+    b->stopped++;
+}
+
+static void stop(struct bench *b)
+{
+    nr_health_stop(b->checker, on_stopped, b);
+    assert_int_equal(b->stopped, 0); /* never from inside */
+    nr_sim_run(b->sim, UINT64_MAX);
+    assert_int_equal(b->stopped, 1);
+    assert_int_equal(b->world.clients, 0);
+    fake_done();
+    nr_service_free(b->service);
+    nr_sim_free(b->sim);
+}
+
+static enum nr_health health_of(struct bench *b, uint32_t instance)
+{
+    struct nr_instance_view view;
+
+    nr_service_instance(b->service, instance, &view);
+    return view.health;
+}
+
+static void the_first_check_is_at_once_and_decides(void **state)
+{
+    struct bench b;
+    int reason;
+    struct nr_random random;
+
+    nr_random_init(&random, 1);
+    bench_init(&b);
+    b.world.scripts[1].status = 500;
+    b.world.scripts[2] = (struct fake_script){.does = FAKE_FAILS, .end = NR_END_CONNECT_REFUSED};
+    start(&b);
+    assert_int_equal(health_of(&b, 0), NR_HEALTH_UNKNOWN);
+    run_ms(&b, 100);
+    assert_int_equal(health_of(&b, 0), NR_HEALTH_UP);
+    assert_int_equal(health_of(&b, 1), NR_HEALTH_DOWN);
+    assert_int_equal(health_of(&b, 2), NR_HEALTH_DOWN);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(nr_service_pick(b.service, &random, 0, 0, &reason), 0);
+        nr_service_report(b.service, 0, 0, 0, true);
+    }
+    stop(&b);
+}
+
+static void fall_and_rise_by_the_interval(void **state)
+{
+    struct bench b;
+
+    bench_init(&b);
+    start(&b);
+    run_ms(&b, 1000);
+    assert_int_equal(b.change_count, 3); /* all up */
+    b.world.scripts[1] = (struct fake_script){.does = FAKE_FAILS, .end = NR_END_PEER_CLOSED};
+    run_ms(&b, 10000); /* checks at 2, 4, 6: the third decides */
+    assert_int_equal(b.change_count, 4);
+    assert_string_equal(b.changes[3], "1 down at 6000");
+    b.world.scripts[1] = b.world.scripts[0];
+    run_ms(&b, 20000); /* good at 10 (due before) or 12, and one more */
+    assert_int_equal(b.change_count, 5);
+    assert_non_null(strstr(b.changes[4], "1 up at 1"));
+    assert_int_equal(b.world.open_count, 3 * 11); /* at 0, 2, … 20 s: one each */
+    stop(&b);
+}
+
+static void what_counts_as_healthy(void **state)
+{
+    static const struct {
+        const char *name;
+        struct fake_script script;
+        enum nr_health health;
+    } cases[] = {
+        /* clang-format off */
+        {"204", {.does = FAKE_ANSWERS, .status = 204}, NR_HEALTH_UP},
+        {"418, which is expected", {.does = FAKE_ANSWERS, .status = 418}, NR_HEALTH_UP},
+        {"302", {.does = FAKE_ANSWERS, .status = 302}, NR_HEALTH_DOWN},
+        {"503", {.does = FAKE_ANSWERS, .status = 503, .body = "no"}, NR_HEALTH_DOWN},
+        {"103, then 200", {.does = FAKE_ANSWERS, .status = 200, .interim = true, .after_ms = 4}, NR_HEALTH_UP},
+        {"just in time", {.does = FAKE_ANSWERS, .status = 200, .after_ms = 490}, NR_HEALTH_UP},
+        {"too late", {.does = FAKE_ANSWERS, .status = 200, .after_ms = 510}, NR_HEALTH_DOWN},
+        {"no answer", {.does = FAKE_HANGS}, NR_HEALTH_DOWN},
+        {"200, but its body breaks off", {.does = FAKE_TRUNCATES, .status = 200, .body = "half", .end = NR_END_PEER_RESET}, NR_HEALTH_DOWN},
+        {"not HTTP", {.does = FAKE_FAILS, .end = NR_END_PROTOCOL}, NR_HEALTH_DOWN},
+        /* clang-format on */
+    };
+
+    for (size_t i = 0; i < NR_COUNT(cases); i++) {
+        struct bench b;
+
+        print_message("# %s\n", cases[i].name);
+        bench_init(&b);
+        b.world.scripts[0] = cases[i].script;
+        start(&b);
+        run_ms(&b, 1500);
+        assert_int_equal(health_of(&b, 0), cases[i].health);
+        assert_true(b.world.opens[0].fresh); /* a new connection each time */
+        stop(&b);
+    }
+}
+
+/* A thousand gateways that started together must not check in step for ever. */
+static void checks_drift_apart(void **state)
+{
+    struct bench b;
+    uint64_t off_ns = 0;
+
+    bench_init(&b);
+    b.health.jitter = 0.1;
+    start(&b);
+    run_ms(&b, 100000);
+    assert_in_range(b.world.open_count, 3 * 47, 3 * 54);
+    for (uint32_t i = 0; i < FAKE_OPENS_MAX; i++)
+        off_ns += (b.world.opens[i].at_ns - b.start_ns) % (2000 * MS);
+    assert_true(off_ns > 100 * MS);
+    stop(&b);
+}
+
+static void stopping_in_the_middle_of_checks(void **state)
+{
+    for (uint64_t at_ms = 0; at_ms < 12; at_ms++) {
+        struct bench b;
+
+        bench_init(&b);
+        b.world.scripts[0].after_ms = 5;
+        b.world.scripts[1] = (struct fake_script){.does = FAKE_HANGS};
+        start(&b);
+        run_ms(&b, at_ms);
+        stop(&b);
+    }
+}
+
+static void without_a_section_nothing_is_checked(void **state)
+{
+    struct bench b;
+
+    bench_init(&b);
+    b.conf.health = NULL;
+    start(&b);
+    run_ms(&b, 10000);
+    assert_int_equal(b.world.open_count, 0);
+    assert_int_equal(health_of(&b, 0), NR_HEALTH_UNKNOWN);
+    stop(&b);
+}
+
+/* ---- TCP ---- */
+
+struct listening {
+    struct nr_accept accept;
+    struct nr_listener *listener;
+    struct nr_io *io;
+    uint32_t accepted;
+};
+
+static void on_accept(struct nr_op *op)
+{
+    struct listening *l = nr_container_of(op, struct listening, accept.op);
+
+    if (op->result != NR_OK)
+        return;
+    l->accepted++;
+    nr_sock_close(l->accept.sock, NR_CLOSE_GRACEFUL);
+    nr_listener_accept(l->listener, l->io, &l->accept);
+}
+
+static const struct nr_op_kind accept_kind = {on_accept, "test.accept"};
+
+static void listen_on(struct bench *b, struct listening *l, const char *host, const char *address)
+{
+    struct nr_listen_conf conf = {.inherited_fd = -1};
+
+    memset(l, 0, sizeof(*l));
+    l->io = nr_sim_engine(b->sim, host);
+    assert_int_equal(nr_addr_parse(address, &conf.address, NULL), NR_OK);
+    assert_int_equal(nr_listener_open(&l->io, 1, &conf, &l->listener, NULL), NR_OK);
+    nr_op_init(&l->accept.op, &accept_kind);
+    nr_listener_accept(l->listener, l->io, &l->accept);
+}
+
+static void tcp_checks_only_connect(void **state)
+{
+    struct listening up;
+    struct bench b;
+
+    bench_init(&b);
+    b.health.tcp = true;
+    b.health.path = (struct nr_span){NULL, 0};
+    listen_on(&b, &up, "10.0.1.1", "10.0.1.1:8000");
+    (void)nr_sim_engine(b.sim, "10.0.1.2"); /* a host where nobody listens */
+    (void)nr_sim_engine(b.sim, "10.0.1.3"); /* and one that has gone dark */
+    nr_sim_silence(b.sim, "10.0.1.3", true);
+    start(&b);
+    run_ms(&b, 1000);
+    assert_int_equal(health_of(&b, 0), NR_HEALTH_UP);
+    assert_int_equal(health_of(&b, 1), NR_HEALTH_DOWN);
+    assert_int_equal(health_of(&b, 2), NR_HEALTH_DOWN);
+    run_ms(&b, 7000);
+    assert_int_equal(up.accepted, 4);
+    nr_sim_silence(b.sim, "10.0.1.1", true);
+    run_ms(&b, 15000);
+    assert_int_equal(health_of(&b, 0), NR_HEALTH_DOWN);
+    nr_sim_silence(b.sim, "10.0.1.1", false);
+    run_ms(&b, 25000);
+    assert_int_equal(health_of(&b, 0), NR_HEALTH_UP);
+    nr_listener_close(up.listener);
+    stop(&b);
+}
+
+/* ---- names ---- */
+
+static void on_resolved(void *ctx, const struct nr_err *err)
+{
+    struct bench *b = ctx;
+
+    b->resolved++;
+    if (err != NULL)
+        b->err = *err;
+}
+
+static void by_name(struct bench *b, uint32_t instance, const char *name)
+{
+    b->instances[instance].address.kind = NR_CONFIG_ADDRESS_NAME;
+    b->instances[instance].address.host = nr_span_of(name);
+    b->instances[instance].address.port = 7003;
+}
+
+static void names_become_addresses(void **state)
+{
+    struct nr_instance_view view;
+    struct bench b;
+
+    bench_init(&b);
+    by_name(&b, 0, "orders.test");
+    by_name(&b, 1, "missing.test");
+    nr_sim_name(b.sim, "orders.test", "10.0.9.9", 60);
+    assert_int_equal(nr_service_new(&b.conf, 0, &b.service, NULL), NR_OK);
+    assert_int_equal(b.service->set.up, 1); /* only the third has an address */
+    nr_service_resolve(b.service, b.io, on_resolved, &b);
+    assert_int_equal(b.resolved, 0);
+    nr_sim_run(b.sim, UINT64_MAX);
+    assert_int_equal(b.resolved, 1);
+    assert_int_equal(b.err.code, NR_ENAME);
+    assert_non_null(strstr(b.err.text, "missing.test"));
+    assert_int_equal(b.service->set.up, 2);
+    nr_service_instance(b.service, 0, &view);
+    assert_int_equal(view.addr.ip[3], 9);
+    assert_int_equal(view.addr.port, 7003);
+
+    nr_sim_name(b.sim, "missing.test", "10.0.9.10", 60); /* a second try only asks what is left */
+    b.err.code = NR_OK;
+    nr_service_resolve(b.service, b.io, on_resolved, &b);
+    nr_sim_run(b.sim, UINT64_MAX);
+    assert_int_equal(b.resolved, 2);
+    assert_int_equal(b.err.code, NR_OK);
+    assert_int_equal(b.service->set.up, 3);
+
+    nr_service_resolve(b.service, b.io, on_resolved, &b); /* nothing to do: still from the queue */
+    assert_int_equal(b.resolved, 2);
+    nr_sim_run(b.sim, UINT64_MAX);
+    assert_int_equal(b.resolved, 3);
+    nr_service_free(b.service);
+    nr_sim_free(b.sim);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_check_is_at_once_and_decides),
+        cmocka_unit_test(fall_and_rise_by_the_interval),
+        cmocka_unit_test(what_counts_as_healthy),
+        cmocka_unit_test(checks_drift_apart),
+        cmocka_unit_test(stopping_in_the_middle_of_checks),
+        cmocka_unit_test(without_a_section_nothing_is_checked),
+        cmocka_unit_test(tcp_checks_only_connect),
+        cmocka_unit_test(names_become_addresses),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -29,9 +29,11 @@ GROUPS = {
 }
 PREFIXES = {"threads": ("pthread_",), "names": ("ares_",)}
 
-# The program may talk to its terminal and look at its environment; a library may not.
-TERMINAL = """printf vprintf puts putchar fprintf vfprintf fputs fputc putc fwrite fflush perror
-    dprintf""".split()
+# The program may talk to its terminal and look at its environment; a library may not. It may
+# print to a stream that it is given, unless it is pure.
+TERMINAL = """printf vprintf puts putchar putchar_unlocked perror dprintf vdprintf stdin stdout
+    stderr""".split()
+STREAM = "fprintf vfprintf fputs fputc putc fwrite fflush".split()
 ENVIRONMENT = "getenv secure_getenv setenv putenv unsetenv".split()
 HEAP = """malloc calloc realloc reallocarray free strdup strndup asprintf vasprintf aligned_alloc
     posix_memalign memalign""".split()
@@ -51,8 +53,10 @@ def why_not(folder, file, name):
         return None
     if folder in PURE and name in HEAP:
         return "allocates: policy and codec are pure"
+    if folder in PURE and name in STREAM:
+        return "prints: policy and codec are pure"
     if folder != "cli" and name in TERMINAL:
-        return "writes to a stream: only the program does"
+        return "is the terminal's: only the program talks to it"
     if folder != "cli" and name in ENVIRONMENT:
         return "looks at the environment: only the program does"
     group = _CALLS.get(name)
@@ -63,5 +67,5 @@ def why_not(folder, file, name):
 
 
 # A member's call (io->ops->read) and a nr_read are other names.
-CALL = re.compile(r"(?<![\w.>])([a-z_]\w*)\s*\(")
+CALL = re.compile(r"(?<![\w.>])(?:([a-z_]\w*)\s*\(|(std(?:in|out|err))\b)")
 STATIC = re.compile(r"^static\b[^;={]*?\b(\w+)\s*\(", re.M)

@@ -411,8 +411,8 @@ static void test_the_printout_loads_to_the_same(void **state)
     static const char *const texts[] = {
         "",
         "top: {title: '$${X}', workers: 4, bytes: none, big: 0, rate: 150/15min}",
-        "top: {bind: '*:80', nets: ['10.1.0.0/16', '::1'], leaves: [a:1, {address: b:2}], named: "
-        "{x: 'unix:@abstract'}, json: {a: ['$$', 1.5, null, \"t\\u00e9\"]}, maybe: {low: 0s}}",
+        ("top: {bind: '*:80', nets: ['10.1.0.0/16', '::1'], leaves: [a:1, {address: b:2}], named: "
+         "{x: 'unix:@abstract'}, json: {a: ['$$', 1.5, null, \"t\\u00e9\"]}, maybe: {low: 0s}}"),
         "top: {title: \"\\u007f\\\\\", share: 0.333, colours: [], wait: 90s, inner: {low: 1ns}}",
     };
 

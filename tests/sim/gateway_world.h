@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway_world.h - a gateway, the instances behind it and the clients before it, simulated.
+ *
+ * The gateway is the real one: configuration, http, router, call, service. Instances and clients
+ * stand on the same http code, each on a host of its own, and check what they see:
+ *
+ *   - every request of a client ends exactly once, and a complete answer has the bytes that its
+ *     instance meant for it
+ *   - a problem that naru reports has its shape
+ *   - no record of the gateway says that a request lived longer than its deadline and a tick
+ *   - each request that reached the gateway left one record
+ *   - nothing is outstanding when the world ends (nr_sim_free aborts otherwise) */
+#ifndef NR_TESTS_SIM_GATEWAY_WORLD_H
+#define NR_TESTS_SIM_GATEWAY_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gateway/gateway.h"
+#include "http/client.h"
+#include "http/server.h"
+#include "io/sim.h"
+#include "simtest.h"
+
+enum { INSTANCES = 3, CLIENTS = 8, DEADLINE_MS = 2000 };
+
+struct world;
+
+struct instance {
+    struct world *world;
+    const char *host;
+    struct nr_io *io;
+    struct nr_listener *listener;
+    struct nr_server *server;
+    struct nr_server_conf conf;
+    struct nr_handler handler;
+    bool alive;    /* listening */
+    bool stopping; /* its server has not drained yet */
+    uint64_t served;
+};
+
+struct client {
+    struct world *world;
+    const char *host;
+    struct nr_io *io;
+    struct nr_client *pool;
+    struct nr_client_conf conf;
+    uint32_t left; /* requests still to be started */
+    bool busy;
+};
+
+struct verdict {
+    uint64_t started;
+    uint64_t ended;
+    uint64_t late;     /* asked for more time than the deadline gives */
+    uint64_t whole;    /* 200, and every byte right */
+    uint64_t problems; /* naru's own answers */
+    uint64_t broken;   /* the answer broke off, or none came */
+    uint64_t records;
+};
+
+struct world {
+    struct simtest *test;
+    struct nr_sim *sim;
+    struct nr_io *gateway_io;
+    struct nr_config *config;
+    struct nr_gateway *gateway;
+    struct nr_gateway_worker *worker;
+    struct nr_health_checker *checker;
+    struct nr_record_sink sink;
+    struct instance instances[INSTANCES];
+    struct client clients[CLIENTS];
+    struct verdict verdict;
+    bool gateway_drained;
+    bool checker_stopped;
+};
+
+void world_init(struct world *world, struct simtest *test);
+
+/* Let every client make `requests` more, one after the other. */
+void world_load(struct world *world, uint32_t requests);
+
+bool world_busy(const struct world *world);
+
+/* kill -9 of an instance, and its restart on the same address. */
+void world_kill(struct world *world, struct instance *instance);
+void world_restart(struct world *world, struct instance *instance);
+
+/* Drain everything, in the order a real shutdown has, and check for leaks. */
+void world_done(struct world *world);
+
+const char *world_gateway_host(void);
+
+#endif

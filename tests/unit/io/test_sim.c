@@ -82,6 +82,45 @@ static void engines_draw_from_the_seed(void **state)
     assert_true(drawn[0][0] != drawn[0][1] && drawn[0][0] != drawn[2][0]);
 }
 
+struct racer {
+    struct nr_op op;
+    int *arrivals;
+    int place;
+};
+
+static void on_arrival(struct nr_op *op)
+{
+    struct racer *racer = nr_container_of(op, struct racer, op);
+
+    racer->place = ++*racer->arrivals;
+}
+
+/* Engines of one host run side by side: which of them goes first is for the seed to say. */
+static void engines_race(void **state)
+{
+    static const struct nr_op_kind kind = {on_arrival, "test.race"};
+    int first_wins = 0;
+
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        struct nr_sim *sim = nr_sim_new(&(struct nr_sim_conf){.seed = seed});
+        struct racer racers[2];
+        int arrivals = 0;
+
+        for (int i = 0; i < 2; i++) {
+            racers[i] = (struct racer){.arrivals = &arrivals};
+            nr_op_init(&racers[i].op, &kind);
+            nr_io_defer(nr_sim_engine(sim, CLIENT), &racers[i].op);
+        }
+        assert_true(nr_sim_step(sim));
+        assert_int_equal(arrivals, 1); /* one callback per step */
+        assert_true(nr_sim_step(sim));
+        assert_false(nr_sim_step(sim));
+        first_wins += racers[0].place == 1;
+        nr_sim_free(sim);
+    }
+    assert_in_range(first_wins, 8, 32);
+}
+
 enum { CROWD = 64 };
 
 /* What is scheduled for the same instant happens in the order in which it was scheduled. */
@@ -453,6 +492,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_seed_is_the_same_world),
         cmocka_unit_test(engines_draw_from_the_seed),
+        cmocka_unit_test(engines_race),
         cmocka_unit_test(equal_times_go_in_order),
         cmocka_unit_test(latency_stays_within_its_bounds),
         cmocka_unit_test(bandwidth_takes_its_time),

@@ -36,6 +36,28 @@ static void a_partition_holds_and_heals(void **state)
     pair_close(&p);
 }
 
+/* The reader has read, but the news of it meets the cut: it must come after. */
+static void a_window_opens_after_the_cut(void **state)
+{
+    struct nr_sim_conf conf = {.seed = 10, .link = {.latency_max_ns = MS, .window_bytes = 1000}};
+    struct source source;
+    struct sink sink;
+    struct pair p;
+
+    pair_open(&p, &conf);
+    source_start(&source, p.client, 5000, 5000, nr_sim_random(p.sim));
+    nr_sim_run(p.sim, nr_sim_now_ns(p.sim) + S);
+    nr_sim_partition(p.sim, CLIENT, SERVER, true);
+    sink_start(&sink, p.server);
+    nr_sim_run(p.sim, nr_sim_now_ns(p.sim) + 60 * S);
+    assert_int_equal(sink.got, 1000);
+    nr_sim_partition(p.sim, CLIENT, SERVER, false);
+    nr_sim_run(p.sim, UINT64_MAX);
+    assert_int_equal(sink.got, 5000);
+    assert_true(sink.ended);
+    pair_close(&p);
+}
+
 static void a_link_that_loses_all_is_a_stall(void **state)
 {
     struct nr_sim_conf conf = {.seed = 9};
@@ -300,6 +322,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_partition_holds_and_heals),
+        cmocka_unit_test(a_window_opens_after_the_cut),
         cmocka_unit_test(a_link_that_loses_all_is_a_stall),
         cmocka_unit_test(a_killed_host_resets_refuses_and_comes_back),
         cmocka_unit_test(a_reset_behind_a_cut_is_lost),

@@ -18,11 +18,15 @@ enum { REQUESTS_DEFAULT = 50, REQUESTS_MAX = 1000 };
 
 static void json_answer(struct nr_admin_answer *ret, uint16_t status, struct nr_json *json)
 {
+    struct nr_strbuf out = {0};
+    char *text = nr_json_dump(json, 2);
+
+    nr_strbuf_printf(&out, "%s\n", text);
+    free(text);
+    nr_json_free(json);
     ret->status = status;
     ret->content_type = JSON_TYPE;
-    ret->body = nr_json_dump(json, 2);
-    ret->len = strlen(ret->body);
-    nr_json_free(json);
+    ret->body = nr_strbuf_take(&out, &ret->len);
 }
 
 void nr_admin_problem(struct nr_admin_answer *ret, uint16_t status, const char *reason,
@@ -216,7 +220,7 @@ static void config(struct nr_admin *admin, const struct nr_head *head, struct nr
         return;
     }
     ret->content_type = NR_SPAN("application/yaml");
-    ret->body = nr_file_capture(print_config, admin->setup.config, &ret->len);
+    ret->body = nr_process_capture(print_config, admin->setup.config, &ret->len);
 }
 
 /* ---- finding them ---- */

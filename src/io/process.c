@@ -37,7 +37,7 @@ static void read_memory(struct nr_process_stats *stats)
     size_t len;
     uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
 
-    if (nr_file_read("/proc/self/statm", 4096, &text, &len, NULL) != NR_OK)
+    if (nr_process_read_file("/proc/self/statm", 4096, &text, &len, NULL) != NR_OK)
         return;
     if (sscanf(text, "%llu %llu", &pages, &resident) == 2) {
         stats->virtual_bytes = pages * page_bytes;
@@ -54,8 +54,8 @@ static void read_start(struct nr_process_stats *stats)
     unsigned long long ticks, boot_s;
     size_t len;
 
-    if (nr_file_read("/proc/self/stat", 4096, &text, &len, NULL) == NR_OK &&
-        nr_file_read("/proc/stat", 1024 * 1024, &boot, &len, NULL) == NR_OK &&
+    if (nr_process_read_file("/proc/self/stat", 4096, &text, &len, NULL) == NR_OK &&
+        nr_process_read_file("/proc/stat", 1024 * 1024, &boot, &len, NULL) == NR_OK &&
         (at = strrchr(text, ')')) != NULL &&
         sscanf(at,
                ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
@@ -150,8 +150,8 @@ static enum nr_code read_all(int fd, size_t bytes_max, char **ret_bytes, size_t 
     return NR_OK;
 }
 
-enum nr_code nr_file_read(const char *path, size_t bytes_max, char **ret_bytes, size_t *ret_len,
-                          struct nr_err *err)
+enum nr_code nr_process_read_file(const char *path, size_t bytes_max, char **ret_bytes,
+                                  size_t *ret_len, struct nr_err *err)
 {
     enum nr_code code;
     int fd;
@@ -175,8 +175,9 @@ static bool is_file(DIR *dir, const struct dirent *found)
     return fstatat(dirfd(dir), found->d_name, &status, 0) == 0 && S_ISREG(status.st_mode);
 }
 
-enum nr_code nr_file_list(const char *directory, void (*entry)(void *ctx, const char *name),
-                          void *ctx, struct nr_err *err)
+enum nr_code nr_process_list_files(const char *directory,
+                                   void (*entry)(void *ctx, const char *name), void *ctx,
+                                   struct nr_err *err)
 {
     const struct dirent *found;
     DIR *dir = opendir(directory);
@@ -191,7 +192,7 @@ enum nr_code nr_file_list(const char *directory, void (*entry)(void *ctx, const 
     return NR_OK;
 }
 
-char *nr_file_capture(void (*print)(void *ctx, FILE *to), void *ctx, size_t *ret_len)
+char *nr_process_capture(void (*print)(void *ctx, FILE *to), void *ctx, size_t *ret_len)
 {
     char *text = NULL;
     size_t len = 0;

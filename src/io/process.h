@@ -33,14 +33,15 @@ bool nr_process_is_terminal(int fd);
 
 /* Read a whole file into malloc'ed *ret_bytes (NUL behind it); "-" is standard input. The error
  * says only what went wrong ("no such file"). */
-enum nr_code nr_file_read(const char *path, size_t bytes_max, char **ret_bytes, size_t *ret_len,
-                          struct nr_err *err) NR_MUST_USE;
+enum nr_code nr_process_read_file(const char *path, size_t bytes_max, char **ret_bytes,
+                                  size_t *ret_len, struct nr_err *err) NR_MUST_USE;
 
 /* Call entry(ctx, name) for every regular file in a directory, in any order. */
-enum nr_code nr_file_list(const char *directory, void (*entry)(void *ctx, const char *name),
-                          void *ctx, struct nr_err *err) NR_MUST_USE;
+enum nr_code nr_process_list_files(const char *directory,
+                                   void (*entry)(void *ctx, const char *name), void *ctx,
+                                   struct nr_err *err) NR_MUST_USE;
 
 /* What print writes, as malloc'ed text. */
-char *nr_file_capture(void (*print)(void *ctx, FILE *to), void *ctx, size_t *ret_len);
+char *nr_process_capture(void (*print)(void *ctx, FILE *to), void *ctx, size_t *ret_len);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "cli/pages.h"
 #include "cli/sections.h"
 
 /* From the place of this file, so that it works wherever the build directory is. */
@@ -57,10 +58,32 @@ static void test_the_schema_is_current(void **state)
     free(committed);
 }
 
+static void page_is_current(void (*page)(FILE *to), const char *path, const char *name)
+{
+    char *committed = read_source(path);
+    char *text = NULL;
+    size_t len = 0;
+    FILE *to = open_memstream(&text, &len);
+
+    page(to);
+    fclose(to);
+    if (strcmp(text, committed) != 0)
+        fail_msg("%s is stale: naru config docs %s > %s", path, name, path);
+    free(text);
+    free(committed);
+}
+
+static void test_the_other_pages_are_current(void **state)
+{
+    page_is_current(nr_page_reasons, "docs/reference/reasons.md", "reasons");
+    page_is_current(nr_page_cli, "docs/reference/cli.md", "cli");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_reference_page_is_current),
+        cmocka_unit_test(test_the_other_pages_are_current),
         cmocka_unit_test(test_the_schema_is_current),
     };
 

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* commands.c - the tables of all commands. */
+#include "base/compiler.h"
+#include "cli/command.h"
+
+/* The order is that of enum in serve.c. */
+static const struct nr_option serve_options[] = {
+    {"config", 'c', "FILE", "configuration; default: ./naru.yaml"},
+    {"to", 0, "HOST:PORT", "no file: pass everything to this one service"},
+    {"listen", 0, "ADDRESS", "with --to: where clients connect; default: 127.0.0.1:8080"},
+    {"admin", 0, "ADDRESS", "with --to: the admin listener; default: 127.0.0.1:9900"},
+};
+
+static const struct nr_command serve = {
+    .name = "serve",
+    .synopsis = "",
+    .summary = "run the gateway",
+    .details = "TERM or INT drains: /ready fails, listeners close, requests in flight finish\n"
+               "within gateway.drain_timeout. A second signal ends at once.\n"
+               "The access log goes to standard output, naru's own log to standard error, both\n"
+               "as JSON lines.",
+    .options = serve_options,
+    .option_count = NR_COUNT(serve_options),
+    .run = nr_cmd_serve,
+};
+
+static const struct nr_option file_options[] = {
+    {"config", 'c', "FILE", "configuration; default: ./naru.yaml; - is standard input"},
+};
+
+static const struct nr_command check = {
+    .name = "check",
+    .synopsis = "",
+    .summary = "say what is wrong with a configuration, and what will hurt",
+    .details = "Exits with 0 when there are no errors (warnings may be printed), 1 when a rule\n"
+               "found an error, 3 when the configuration cannot be loaded.",
+    .options = file_options,
+    .option_count = NR_COUNT(file_options),
+    .run = nr_cmd_check,
+};
+
+static const char *const config_choices[] = {"schema", "docs", "print", NULL};
+
+static const struct nr_command config = {
+    .name = "config",
+    .synopsis = "schema|docs [PAGE]|print",
+    .summary = "print the JSON Schema, a reference page, or the effective configuration",
+    .details = "schema   JSON Schema (2020-12) for editors\n"
+               "docs     the reference in Markdown: config (default), reasons or cli\n"
+               "print    the configuration with all defaults, as YAML",
+    .options = file_options,
+    .option_count = NR_COUNT(file_options),
+    .choices = config_choices,
+    .words_min = 1,
+    .words_max = 2,
+    .run = nr_cmd_config,
+};
+
+static const struct nr_command help = {
+    .name = "help",
+    .synopsis = "[COMMAND]",
+    .summary = "explain a command",
+    .words_max = 1,
+    .run = nr_cmd_help,
+};
+
+static const struct nr_command version = {
+    .name = "version",
+    .synopsis = "",
+    .summary = "print the version",
+    .run = nr_cmd_version,
+};
+
+static const char *const shells[] = {"bash", "zsh", "fish", NULL};
+
+static const struct nr_command completion = {
+    .name = "completion",
+    .synopsis = "bash|zsh|fish",
+    .summary = "print a completion script",
+    .details = "bash: eval \"$(naru completion bash)\"\n"
+               "zsh:  eval \"$(naru completion zsh)\"\n"
+               "fish: naru completion fish | source",
+    .choices = shells,
+    .words_min = 1,
+    .words_max = 1,
+    .run = nr_cmd_completion,
+};
+
+const struct nr_command *const nr_commands[] = {&serve,   &check,      &config, &help,
+                                                &version, &completion, NULL};
+
+const struct nr_command *nr_command_find(const char *name)
+{
+    for (const struct nr_command *const *at = nr_commands; *at != NULL; at++)
+        if (strcmp((*at)->name, name) == 0)
+            return *at;
+    return NULL;
+}

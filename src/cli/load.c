@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/load.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/compiler.h"
+#include "base/json.h"
+#include "base/strbuf.h"
+#include "cli/command.h"
+#include "cli/sections.h"
+#include "io/process.h"
+
+/* ---- where it comes from ---- */
+
+static enum nr_code read_file(void *arg, const char *path, size_t bytes_max, struct nr_arena *arena,
+                              struct nr_span *ret_bytes, struct nr_err *err)
+{
+    char *bytes = NULL;
+    size_t len;
+    enum nr_code code = nr_process_read_file(path, bytes_max, &bytes, &len, err);
+
+    if (code != NR_OK)
+        return code;
+    *ret_bytes = nr_arena_dup(arena, (struct nr_span){bytes, len});
+    free(bytes);
+    return NR_OK;
+}
+
+struct listing {
+    struct nr_arena *arena;
+    struct nr_span *names;
+    uint32_t count, cap;
+};
+
+static void list_entry(void *ctx, const char *name)
+{
+    struct listing *listing = ctx;
+
+    if (listing->count == listing->cap) {
+        uint32_t cap = listing->cap == 0 ? 16 : listing->cap * 2;
+        struct nr_span *names = nr_arena_alloc(listing->arena, cap * sizeof(*names));
+
+        if (listing->count > 0)
+            memcpy(names, listing->names, listing->count * sizeof(*names));
+        listing->names = names;
+        listing->cap = cap;
+    }
+    listing->names[listing->count++] = nr_arena_dup(listing->arena, nr_span_of(name));
+}
+
+static enum nr_code list_files(void *arg, const char *directory, struct nr_arena *arena,
+                               struct nr_span **ret_names, uint32_t *ret_count, struct nr_err *err)
+{
+    struct listing listing = {.arena = arena};
+    enum nr_code code = nr_process_list_files(directory, list_entry, &listing, err);
+
+    if (code != NR_OK)
+        return code;
+    *ret_names = listing.names;
+    *ret_count = listing.count;
+    return NR_OK;
+}
+
+static const char *environment(void *arg, const char *name)
+{
+    return getenv(name);
+}
+
+static const struct nr_config_source source = {
+    .read = read_file,
+    .list = list_files,
+    .getenv = environment,
+};
+
+/* ---- loading ---- */
+
+void nr_cli_print_diags(const struct nr_diags *diags)
+{
+    for (uint32_t i = 0; i < diags->count; i++) {
+        const struct nr_diag *diag = &diags->items[i];
+        char text[1024];
+
+        nr_diag_format(diag, text, sizeof(text));
+        fprintf(stderr, "%s%s%s%s", diag->level == NR_DIAG_WARNING ? "warning: " : "", text,
+                diag->fix != NULL ? ": " : "", diag->fix != NULL ? diag->fix : "");
+        if (diag->code != NULL && strcmp(diag->code, "config") != 0)
+            fprintf(stderr, " [%s]", diag->code);
+        fputc('\n', stderr);
+    }
+    if (diags->dropped > 0)
+        fprintf(stderr, "naru: %u more of this kind are not shown\n", diags->dropped);
+}
+
+int nr_cli_load(const char *path, struct nr_config **ret_config)
+{
+    struct nr_arena arena;
+    struct nr_diags diags;
+    enum nr_code code;
+
+    nr_arena_init(&arena, NULL, 0);
+    nr_diags_init(&diags, &arena, 0);
+    code = nr_config_load(nr_section_roots, NR_SECTION_COUNT, &source,
+                          path == NULL ? NR_CONFIG_PATH_DEFAULT : path, &diags, ret_config);
+    nr_diags_sort(&diags);
+    nr_cli_print_diags(&diags);
+    if (code != NR_OK && path == NULL)
+        fputs("naru: say which file with -c FILE, or run without one: "
+              "naru serve --to 127.0.0.1:3000\n",
+              stderr);
+    nr_arena_done(&arena);
+    return code == NR_OK ? NR_EXIT_OK : NR_EXIT_CONFIG;
+}
+
+/* JSON strings are YAML; a dollar sign would be a variable. */
+static void put_quoted(struct nr_strbuf *out, const char *text)
+{
+    struct nr_json *string = nr_json_string(nr_span_of(text));
+    char *quoted = nr_json_dump(string, 0);
+
+    for (const char *at = quoted; *at != '\0'; at++)
+        nr_strbuf_printf(out, "%s%c", *at == '$' ? "$" : "", *at);
+    free(quoted);
+    nr_json_free(string);
+}
+
+int nr_cli_load_to(const char *to, const char *listen, const char *admin,
+                   struct nr_config **ret_config)
+{
+    struct nr_strbuf text = {0};
+    struct nr_arena arena;
+    struct nr_diags diags;
+    enum nr_code code;
+
+    NR_STRBUF_LIT(&text, "gateway:\n  listen: [{address: ");
+    put_quoted(&text, listen != NULL ? listen : "127.0.0.1:8080");
+    NR_STRBUF_LIT(&text, "}]\n  routes: [{match: {path: \"/*\"}, service: app}]\n"
+                         "services:\n  app: {instances: [");
+    put_quoted(&text, to);
+    NR_STRBUF_LIT(&text, "]}\nadmin: {listen: ");
+    put_quoted(&text, admin != NULL ? admin : "127.0.0.1:9900");
+    NR_STRBUF_LIT(&text, "}\n");
+
+    nr_arena_init(&arena, NULL, 0);
+    nr_diags_init(&diags, &arena, 0);
+    code = nr_config_load_bytes(nr_section_roots, NR_SECTION_COUNT, &source, "command line",
+                                nr_strbuf_span(&text), &diags, ret_config);
+    /* Lines and columns of a text that nobody wrote would only mislead. */
+    for (uint32_t i = 0; i < diags.count; i++)
+        fprintf(stderr, "naru serve: %s: %s\n", diags.items[i].path, diags.items[i].text);
+    nr_strbuf_done(&text);
+    nr_arena_done(&arena);
+    return code == NR_OK ? NR_EXIT_OK : NR_EXIT_USAGE;
+}

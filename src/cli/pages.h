@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pages.h - the reference pages that are made from tables of the program. */
+#ifndef NR_CLI_PAGES_H
+#define NR_CLI_PAGES_H
+
+#include <stdio.h>
+
+/* Every reason for which naru answers by itself: docs/reference/reasons.md. */
+void nr_page_reasons(FILE *to);
+
+/* Commands, options, exit codes: docs/reference/cli.md. */
+void nr_page_cli(FILE *to);
+
+#endif

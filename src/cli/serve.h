@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* serve.h - the running gateway: its parts, and the order in which they come and go.
+ * Internal to src/cli.
+ *
+ * One engine on the main thread is `control`: signals, names, health checks, the admin listener.
+ * Each worker has an engine on a thread of its own. They talk by posting operations.
+ *
+ *   STARTING  names are resolved, listeners bound, workers made     (nothing is served)
+ *   READY     /ready answers 200
+ *   DRAINING  a signal: /ready 503, listeners closed, each worker drains; when the drain
+ *             timeout passes, what is left is broken off
+ *   CLOSING   all workers have drained: health checks and the admin listener go, then each
+ *             worker frees what it owns, turns until nothing is outstanding, and ends
+ *
+ * The admin listener outlives the drain, because /metrics and /ready matter most then; workers are
+ * freed only when it is gone, because it reads their counters. */
+#ifndef NR_CLI_SERVE_H
+#define NR_CLI_SERVE_H
+
+#include "admin/admin.h"
+#include "admin/admin_conf.h"
+#include "config/config.h"
+#include "gateway/gateway.h"
+#include "gateway/gateway_conf.h"
+#include "io/epoll.h"
+#include "io/io.h"
+#include "io/logpipe.h"
+#include "observe/log.h"
+#include "observe/observe.h"
+
+enum { NR_SIGNALS = 2 };
+
+struct nr_serve;
+
+struct nr_serve_worker {
+    struct nr_serve *serve;
+    uint32_t number;
+    struct nr_io *io;
+    struct nr_gateway_worker *gateway;
+    struct nr_thread *thread;
+    struct nr_op drain;     /* control → worker */
+    struct nr_op abort;     /* control → worker */
+    struct nr_op close;     /* control → worker */
+    struct nr_op drained;   /* worker → control */
+    struct nr_timer settle; /* the worker's: until nothing is outstanding */
+};
+
+struct nr_serve {
+    struct nr_config *config;
+    const struct nr_gateway_conf *conf;
+    struct nr_observe_names names;
+    struct nr_logpipe *access_pipe; /* NULL: no access log */
+    struct nr_logpipe *program_pipe;
+    struct nr_log log;
+    struct nr_observe *observe;
+    struct nr_gateway *gateway;
+    char *dns_servers;
+
+    struct nr_io *control;
+    struct nr_io **engines; /* of the workers */
+    struct nr_gateway_worker **gateways;
+    struct nr_serve_worker *workers;
+    uint32_t worker_count;
+    uint32_t thread_count; /* started */
+
+    struct nr_admin *admin;
+    struct nr_listener *admin_listener;
+    struct nr_server *admin_server;
+    struct nr_addr admin_address;
+
+    struct nr_health_checker **checkers;
+    uint32_t waiting; /* names to resolve; workers to drain; checkers to stop, in this order */
+    struct nr_err name_err;
+
+    struct nr_signal signals[NR_SIGNALS];
+    uint32_t signals_waiting;
+    struct nr_timer drain_limit;
+    struct nr_timer settle; /* control's own */
+    bool draining;
+    bool broken_off;
+};
+
+/* serve_start.c: everything up to READY. Prints what is wrong; the exit code. */
+int nr_serve_start(struct nr_serve *serve);
+
+/* serve_stop.c: wait for signals, and the way down. */
+void nr_serve_watch_signals(struct nr_serve *serve);
+
+/* Free what nr_serve_start made, in whatever state it stopped; engines must not run. */
+void nr_serve_free(struct nr_serve *serve);
+
+/* Make a post-able operation that belongs to a worker. */
+void nr_serve_worker_init_ops(struct nr_serve_worker *worker);
+
+#endif

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* serve_start.c - from a configuration to a gateway that is ready. */
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/strbuf.h"
+#include "cli/command.h"
+#include "cli/serve.h"
+#include "io/process.h"
+#include "service/service_conf.h"
+
+enum {
+    STDOUT = 1,
+    STDERR = 2,
+    PROGRAM_LOG_BYTES = 256 * 1024,
+    FILES_BESIDES = 64, /* logs, engines, libraries, health checks */
+};
+
+static void *zeroed(size_t count, size_t bytes)
+{
+    void *memory = calloc(count > 0 ? count : 1, bytes);
+
+    nr_assert(memory != NULL);
+    return memory;
+}
+
+static int failed(const struct nr_err *err)
+{
+    fprintf(stderr, "naru: %s\n", err->text);
+    switch (err->code) {
+    case NR_EADDRINUSE:
+    case NR_EACCESS:
+    case NR_EINVAL:
+    case NR_ENOENT:
+    case NR_EEXIST:
+    case NR_EUNSUPPORTED: return NR_EXIT_LISTEN;
+    default: return NR_EXIT_FAILURE;
+    }
+}
+
+/* ---- logs ---- */
+
+/* On the writer's thread of the access log. */
+static void access_log_failed(void *ctx, enum nr_code code, const char *text)
+{
+    struct nr_serve *serve = ctx;
+
+    nr_log_write(&serve->log, NR_LOG_WARN, NULL,
+                 "access log: cannot write to standard output: %s; lines are dropped and counted "
+                 "(naru_log_dropped_total)%s",
+                 text, code == NR_ENOSPC ? ": make room on that disk" : "");
+}
+
+static enum nr_code open_logs(struct nr_serve *serve, struct nr_err *err)
+{
+    const struct nr_observe_conf *conf = nr_observe_conf_of(serve->config);
+    struct nr_logpipe_conf program = {
+        .fd = STDERR, .producers = 1, .bytes = PROGRAM_LOG_BYTES, .name = "naru-log"};
+    struct nr_logpipe_conf access = {.fd = STDOUT,
+                                     .producers = serve->worker_count,
+                                     .bytes = conf->access_log.buffer_bytes / serve->worker_count,
+                                     .name = "naru-access",
+                                     .failed = access_log_failed,
+                                     .ctx = serve};
+
+    if (nr_logpipe_new(&program, &serve->program_pipe, err) != NR_OK)
+        return err->code;
+    serve->log = (struct nr_log){.pipe = serve->program_pipe,
+                                 .level = (enum nr_log_level)conf->log_level,
+                                 .wall_ns = nr_process_wall_ns};
+    return conf->access_log.enabled ? nr_logpipe_new(&access, &serve->access_pipe, err) : NR_OK;
+}
+
+static void make_names(struct nr_serve *serve)
+{
+    const struct nr_services_conf *services = nr_services_conf_of(serve->config);
+    struct nr_span *routes = zeroed(serve->conf->route_count, sizeof(*routes));
+    struct nr_observe_service *named = zeroed(services->count, sizeof(*named));
+
+    for (uint32_t i = 0; i < serve->conf->route_count; i++)
+        routes[i] = serve->conf->routes[i].name;
+    for (uint32_t i = 0; i < services->count; i++) {
+        const struct nr_service_conf *service = &services->items[i];
+        struct nr_span *instances = zeroed(service->instance_count, sizeof(*instances));
+
+        for (uint32_t k = 0; k < service->instance_count; k++)
+            instances[k] = service->instances[k].address.text;
+        named[i] = (struct nr_observe_service){service->name, service->instance_count, instances};
+    }
+    serve->names = (struct nr_observe_names){.route_count = serve->conf->route_count,
+                                             .routes = routes,
+                                             .service_count = services->count,
+                                             .services = named};
+}
+
+/* ---- engines ---- */
+
+/* On the watchdog's thread. */
+static void stalled(void *ctx, const char *op_name, uint64_t held_ns)
+{
+    struct nr_serve *serve = ctx;
+    const struct nr_log_field fields[] = {
+        {"operation", nr_span_of(op_name), 0},
+        {"held_ms", {NULL, 0}, (int64_t)(held_ns / 1000000)},
+        {NULL, {NULL, 0}, 0},
+    };
+
+    nr_observe_stalled(serve->observe);
+    nr_log_write(&serve->log, NR_LOG_WARN, fields, "one callback holds a worker's loop");
+}
+
+static char *dns_servers(const struct nr_config *config)
+{
+    const struct nr_dns_conf *dns = nr_dns_conf_of(config);
+    struct nr_strbuf text = {0};
+
+    if (dns->server_count == 0)
+        return NULL;
+    for (uint32_t i = 0; i < dns->server_count; i++)
+        nr_strbuf_printf(&text, "%s%s", i == 0 ? "" : ",", dns->servers[i].text.ptr);
+    return nr_strbuf_take(&text, NULL);
+}
+
+static enum nr_code make_engines(struct nr_serve *serve, struct nr_err *err)
+{
+    struct nr_epoll_conf conf = {.stalled = stalled, .stalled_ctx = serve};
+
+    serve->dns_servers = dns_servers(serve->config);
+    conf.dns_servers = serve->dns_servers;
+    if (nr_io_new_epoll(&conf, &serve->control, err) != NR_OK)
+        return err->code;
+    for (uint32_t i = 0; i < serve->worker_count; i++) {
+        struct nr_serve_worker *worker = &serve->workers[i];
+
+        if (nr_io_new_epoll(&conf, &worker->io, err) != NR_OK)
+            return err->code;
+        serve->engines[i] = worker->io;
+    }
+    return NR_OK;
+}
+
+/* A proxied connection needs two descriptors. What the limit cannot bear is only said: not every
+ * naru gets as many connections as it would take. */
+static void check_file_limit(struct nr_serve *serve)
+{
+    uint64_t limit = nr_io_raise_file_limit();
+    uint64_t connections = 0, needed;
+
+    for (uint32_t i = 0; i < serve->conf->listen_count; i++)
+        connections += serve->conf->listen[i].limits.max_connections;
+    needed = connections * 2 + FILES_BESIDES;
+    if (limit == 0 || limit >= needed)
+        return;
+    nr_log_write(&serve->log, NR_LOG_WARN, NULL,
+                 "the limit of open files is %llu, but %llu connections may need %llu: raise it "
+                 "(ulimit -Hn, or LimitNOFILE= in the unit) or lower limits.max_connections",
+                 (unsigned long long)limit, (unsigned long long)connections,
+                 (unsigned long long)needed);
+}
+
+/* ---- listening ---- */
+
+static enum nr_code listen_admin(struct nr_serve *serve, struct nr_err *err)
+{
+    const struct nr_admin_conf *conf = nr_admin_conf_of(serve->config);
+    struct nr_listen_conf listen = {.inherited_fd = -1};
+
+    if (conf->listen.kind == NR_CONFIG_ADDRESS_NONE)
+        return NR_OK;
+    if (nr_addr_parse(conf->listen.text.ptr, &listen.address, err) != NR_OK ||
+        nr_listener_open(&serve->control, 1, &listen, &serve->admin_listener, err) != NR_OK)
+        return nr_err_wrap(err, "admin");
+    serve->admin_address = nr_listener_address(serve->admin_listener);
+    return NR_OK;
+}
+
+static void start_admin(struct nr_serve *serve)
+{
+    struct nr_admin_setup setup = {
+        .io = serve->control,
+        .sources = {.observe = serve->observe,
+                    .gateway = serve->gateway,
+                    .workers = serve->gateways,
+                    .engines = serve->engines,
+                    .worker_count = serve->worker_count,
+                    .access_log = serve->access_pipe,
+                    .program_log = serve->program_pipe,
+                    .version = NR_VERSION},
+        .config = serve->config,
+        .metrics = nr_observe_conf_of(serve->config)->metrics,
+    };
+
+    serve->admin = nr_admin_new(&setup);
+    if (serve->admin_listener != NULL)
+        serve->admin_server =
+            nr_server_new(serve->control, serve->admin_listener, &nr_server_conf_default,
+                          nr_admin_handler(serve->admin));
+}
+
+/* ---- names ---- */
+
+static void resolved(void *ctx, const struct nr_err *err)
+{
+    struct nr_serve *serve = ctx;
+
+    if (err != NULL && serve->name_err.code == NR_OK)
+        serve->name_err = *err;
+    if (--serve->waiting == 0)
+        nr_io_stop(serve->control);
+}
+
+static int resolve_names(struct nr_serve *serve)
+{
+    serve->waiting = nr_gateway_service_count(serve->gateway);
+    for (uint32_t i = 0; i < nr_gateway_service_count(serve->gateway); i++)
+        nr_service_resolve(nr_gateway_service(serve->gateway, i), serve->control, resolved, serve);
+    if (serve->waiting > 0)
+        nr_io_run(serve->control);
+    if (serve->name_err.code == NR_OK)
+        return NR_EXIT_OK;
+    fprintf(stderr, "naru: %s\n", serve->name_err.text);
+    return NR_EXIT_NAME;
+}
+
+/* ---- workers and health ---- */
+
+static void run_worker(void *ctx)
+{
+    struct nr_serve_worker *worker = ctx;
+
+    nr_io_run(worker->io);
+}
+
+static enum nr_code start_workers(struct nr_serve *serve, struct nr_err *err)
+{
+    for (uint32_t i = 0; i < serve->worker_count; i++) {
+        struct nr_serve_worker *worker = &serve->workers[i];
+
+        worker->serve = serve;
+        worker->number = i;
+        nr_serve_worker_init_ops(worker);
+        worker->gateway = nr_gateway_worker_new(
+            serve->gateway, worker->io, nr_observe_sink(serve->observe, i), serve->worker_count);
+        serve->gateways[i] = worker->gateway;
+    }
+    for (uint32_t i = 0; i < serve->worker_count; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "naru-%u", i);
+        if (nr_thread_start(name, run_worker, &serve->workers[i], &serve->workers[i].thread, err) !=
+            NR_OK)
+            return err->code;
+        serve->thread_count++;
+    }
+    return NR_OK;
+}
+
+static void health_changed(void *ctx, struct nr_service *service, uint32_t instance,
+                           enum nr_health from, enum nr_health to)
+{
+    struct nr_serve *serve = ctx;
+    struct nr_instance_view view;
+    struct nr_log_field fields[] = {
+        {"upstream", nr_service_conf(service)->name, 0},
+        {"instance", {NULL, 0}, 0},
+        {NULL, {NULL, 0}, 0},
+    };
+
+    nr_service_instance(service, instance, &view);
+    fields[1].text = nr_span_of(view.text);
+    if (to == NR_HEALTH_DOWN)
+        nr_log_write(&serve->log, NR_LOG_WARN, fields, "instance is down: its health checks fail");
+    else if (from == NR_HEALTH_DOWN)
+        nr_log_write(&serve->log, NR_LOG_INFO, fields, "instance is up again");
+    else
+        nr_log_write(&serve->log, NR_LOG_DEBUG, fields, "instance is up");
+}
+
+static void start_health(struct nr_serve *serve)
+{
+    uint32_t count = nr_gateway_service_count(serve->gateway);
+
+    serve->checkers = zeroed(count, sizeof(struct nr_health_checker *));
+    for (uint32_t i = 0; i < count; i++) {
+        struct nr_service *service = nr_gateway_service(serve->gateway, i);
+
+        nr_service_on_change(service, health_changed, serve);
+        serve->checkers[i] = nr_health_start(service, serve->control);
+    }
+}
+
+/* ---- what a person is told ---- */
+
+static void announce(struct nr_serve *serve)
+{
+    char listen[NR_ADDR_TEXT_BYTES] = "", admin[NR_ADDR_TEXT_BYTES] = "none";
+    const struct nr_log_field fields[] = {
+        {"version", NR_SPAN(NR_VERSION), 0},
+        {"workers", {NULL, 0}, serve->worker_count},
+        {"listen", {listen, 0}, 0},
+        {"admin", {admin, 0}, 0},
+        {NULL, {NULL, 0}, 0},
+    };
+    struct nr_log_field told[5];
+    struct nr_addr address;
+
+    if (nr_gateway_listener_count(serve->gateway) > 0) {
+        address = nr_gateway_listener_address(serve->gateway, 0);
+        nr_addr_format(&address, listen, sizeof(listen));
+    }
+    if (serve->admin_listener != NULL)
+        nr_addr_format(&serve->admin_address, admin, sizeof(admin));
+    memcpy(told, fields, sizeof(told));
+    told[2].text = nr_span_of(listen);
+    told[3].text = nr_span_of(admin);
+    nr_log_write(&serve->log, NR_LOG_INFO, told, "serving");
+    if (!nr_process_is_terminal(STDERR))
+        return;
+    fprintf(stderr, "naru %s: requests to http://%s", NR_VERSION, listen);
+    if (serve->admin_listener != NULL)
+        fprintf(stderr, "; metrics and records on http://%s/", admin);
+    fputs("; Ctrl-C drains and stops\n", stderr);
+}
+
+/* ---- all of it ---- */
+
+static enum nr_code make_parts(struct nr_serve *serve, struct nr_err *err)
+{
+    struct nr_observe_setup setup;
+
+    serve->engines = zeroed(serve->worker_count, sizeof(struct nr_io *));
+    serve->gateways = zeroed(serve->worker_count, sizeof(struct nr_gateway_worker *));
+    serve->workers = zeroed(serve->worker_count, sizeof(*serve->workers));
+    if (open_logs(serve, err) != NR_OK)
+        return err->code;
+    make_names(serve);
+    setup = (struct nr_observe_setup){
+        .names = &serve->names, .workers = serve->worker_count, .access_log = serve->access_pipe};
+    serve->observe = nr_observe_new(&setup);
+    check_file_limit(serve);
+    if (nr_gateway_new(serve->config, &serve->gateway, err) != NR_OK)
+        return err->code;
+    return make_engines(serve, err);
+}
+
+int nr_serve_start(struct nr_serve *serve)
+{
+    struct nr_err err = {0};
+    int code;
+
+    serve->conf = nr_gateway_conf_of(serve->config);
+    serve->worker_count = serve->conf->workers > 0 ? serve->conf->workers : nr_io_cores();
+    if (make_parts(serve, &err) != NR_OK) {
+        fprintf(stderr, "naru: %s\n", err.text);
+        return NR_EXIT_FAILURE;
+    }
+    if (nr_gateway_listen(serve->gateway, serve->engines, serve->worker_count, &err) != NR_OK ||
+        listen_admin(serve, &err) != NR_OK)
+        return failed(&err);
+    code = resolve_names(serve);
+    if (code != NR_EXIT_OK)
+        return code;
+    if (start_workers(serve, &err) != NR_OK) {
+        /* Some run already, and no request has been promised an answer yet. */
+        fprintf(stderr, "naru: %s\n", err.text);
+        exit(NR_EXIT_FAILURE);
+    }
+    start_admin(serve);
+    start_health(serve);
+    nr_serve_watch_signals(serve);
+    nr_admin_set_phase(serve->admin, NR_ADMIN_READY);
+    announce(serve);
+    return NR_EXIT_OK;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* serve_stop.c - from the first signal to nothing left: see the states in serve.h. */
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/compiler.h"
+#include "cli/command.h"
+#include "cli/serve.h"
+
+enum {
+    SETTLE_NS = 1000000,    /* between looks whether an engine has nothing outstanding */
+    LOG_FLUSH_MS = 1000,    /* what a stalled reader of a log may cost at the end */
+    LOG_FLUSH_NOW_MS = 100, /* the same when a second signal wants us gone */
+};
+
+/* ---- CLOSING: workers free what they own and turn until they are empty ---- */
+
+static void worker_settle(struct nr_op *op)
+{
+    struct nr_serve_worker *worker = nr_container_of(op, struct nr_serve_worker, settle.op);
+
+    if (nr_io_outstanding(worker->io) == 0)
+        nr_io_stop(worker->io);
+    else
+        nr_timer_arm(worker->io, &worker->settle, nr_io_now_ns(worker->io) + SETTLE_NS);
+}
+
+static void worker_close(struct nr_op *op)
+{
+    struct nr_serve_worker *worker = nr_container_of(op, struct nr_serve_worker, close);
+
+    nr_gateway_worker_free(worker->gateway);
+    nr_timer_arm(worker->io, &worker->settle, nr_io_now_ns(worker->io));
+}
+
+static void control_settle(struct nr_op *op)
+{
+    struct nr_serve *serve = nr_container_of(op, struct nr_serve, settle.op);
+
+    if (nr_io_outstanding(serve->control) == 0)
+        nr_io_stop(serve->control);
+    else
+        nr_timer_arm(serve->control, &serve->settle, nr_io_now_ns(serve->control) + SETTLE_NS);
+}
+
+/* Nobody reads the workers' counters any more. */
+static void admin_gone(void *ctx)
+{
+    struct nr_serve *serve = ctx;
+
+    nr_server_free(serve->admin_server);
+    serve->admin_server = NULL;
+    for (uint32_t i = 0; i < serve->worker_count; i++)
+        nr_io_post(serve->workers[i].io, &serve->workers[i].close);
+    for (uint32_t i = 0; i < NR_SIGNALS; i++)
+        nr_op_cancel(serve->control, &serve->signals[i].op);
+    nr_timer_arm(serve->control, &serve->settle, nr_io_now_ns(serve->control));
+}
+
+static void close_admin(struct nr_serve *serve)
+{
+    if (serve->admin_server == NULL) {
+        admin_gone(serve);
+        return;
+    }
+    nr_listener_close(serve->admin_listener);
+    serve->admin_listener = NULL;
+    nr_server_on_drained(serve->admin_server, admin_gone, serve);
+    nr_server_drain(serve->admin_server);
+    nr_server_abort(serve->admin_server);
+}
+
+static void checker_stopped(void *ctx)
+{
+    struct nr_serve *serve = ctx;
+
+    if (--serve->waiting == 0)
+        close_admin(serve);
+}
+
+static void all_drained(struct nr_serve *serve)
+{
+    uint32_t count = nr_gateway_service_count(serve->gateway);
+
+    nr_timer_disarm(serve->control, &serve->drain_limit);
+    nr_log_write(&serve->log, NR_LOG_INFO, NULL, "drained%s",
+                 serve->broken_off ? "; the drain timeout cut off what was left" : "");
+    serve->waiting = count;
+    for (uint32_t i = 0; i < count; i++)
+        nr_health_stop(serve->checkers[i], checker_stopped, serve);
+    if (count == 0)
+        close_admin(serve);
+}
+
+/* ---- DRAINING ---- */
+
+static void worker_is_drained(struct nr_op *op)
+{
+    struct nr_serve_worker *worker = nr_container_of(op, struct nr_serve_worker, drained);
+
+    if (--worker->serve->waiting == 0)
+        all_drained(worker->serve);
+}
+
+/* On the worker's thread. */
+static void on_drained(void *ctx)
+{
+    struct nr_serve_worker *worker = ctx;
+
+    nr_io_post(worker->serve->control, &worker->drained);
+}
+
+static void worker_drain(struct nr_op *op)
+{
+    struct nr_serve_worker *worker = nr_container_of(op, struct nr_serve_worker, drain);
+
+    nr_gateway_worker_drain(worker->gateway, on_drained, worker);
+}
+
+static void worker_abort(struct nr_op *op)
+{
+    struct nr_serve_worker *worker = nr_container_of(op, struct nr_serve_worker, abort);
+
+    nr_gateway_worker_abort(worker->gateway);
+}
+
+static void drain_over(struct nr_op *op)
+{
+    struct nr_serve *serve = nr_container_of(op, struct nr_serve, drain_limit.op);
+
+    serve->broken_off = true;
+    for (uint32_t i = 0; i < serve->worker_count; i++)
+        nr_io_post(serve->workers[i].io, &serve->workers[i].abort);
+}
+
+static void begin_drain(struct nr_serve *serve)
+{
+    serve->draining = true;
+    nr_admin_set_phase(serve->admin, NR_ADMIN_DRAINING);
+    nr_log_write(&serve->log, NR_LOG_INFO, NULL,
+                 "draining: no new connections; a second signal ends at once");
+    nr_gateway_close_listeners(serve->gateway);
+    serve->waiting = serve->worker_count;
+    for (uint32_t i = 0; i < serve->worker_count; i++)
+        nr_io_post(serve->workers[i].io, &serve->workers[i].drain);
+    nr_timer_arm(serve->control, &serve->drain_limit,
+                 nr_io_now_ns(serve->control) + serve->conf->drain_timeout_ns);
+}
+
+/* Whoever asks twice does not want to wait: no clean-up, only the lines already written. */
+static void end_at_once(struct nr_serve *serve)
+{
+    nr_log_write(&serve->log, NR_LOG_WARN, NULL, "second signal: ending at once");
+    nr_logpipe_free(serve->access_pipe, LOG_FLUSH_NOW_MS);
+    nr_logpipe_free(serve->program_pipe, LOG_FLUSH_NOW_MS);
+    _Exit(NR_EXIT_FAILURE);
+}
+
+static void on_signal(struct nr_op *op)
+{
+    struct nr_signal *signal = nr_container_of(op, struct nr_signal, op);
+    struct nr_serve *serve =
+        nr_container_of(signal, struct nr_serve, signals[signal->signo == SIGTERM ? 0 : 1]);
+
+    if (op->result != NR_OK)
+        return; /* cancelled: we are closing */
+    if (serve->draining)
+        end_at_once(serve);
+    nr_io_signal(serve->control, signal);
+    begin_drain(serve);
+}
+
+void nr_serve_watch_signals(struct nr_serve *serve)
+{
+    static const struct nr_op_kind signal_kind = {on_signal, "serve.signal"};
+    static const struct nr_op_kind limit_kind = {drain_over, "serve.drain_limit"};
+    static const struct nr_op_kind settle_kind = {control_settle, "serve.settle"};
+
+    nr_timer_init(&serve->drain_limit, &limit_kind);
+    nr_timer_init(&serve->settle, &settle_kind);
+    for (uint32_t i = 0; i < NR_SIGNALS; i++) {
+        nr_op_init(&serve->signals[i].op, &signal_kind);
+        serve->signals[i].signo = i == 0 ? SIGTERM : SIGINT;
+        nr_io_signal(serve->control, &serve->signals[i]);
+    }
+}
+
+void nr_serve_worker_init_ops(struct nr_serve_worker *worker)
+{
+    static const struct nr_op_kind drain_kind = {worker_drain, "worker.drain"};
+    static const struct nr_op_kind abort_kind = {worker_abort, "worker.abort"};
+    static const struct nr_op_kind close_kind = {worker_close, "worker.close"};
+    static const struct nr_op_kind drained_kind = {worker_is_drained, "serve.drained"};
+    static const struct nr_op_kind settle_kind = {worker_settle, "worker.settle"};
+
+    nr_op_init(&worker->drain, &drain_kind);
+    nr_op_init(&worker->abort, &abort_kind);
+    nr_op_init(&worker->close, &close_kind);
+    nr_op_init(&worker->drained, &drained_kind);
+    nr_timer_init(&worker->settle, &settle_kind);
+}
+
+/* ---- memory ---- */
+
+static void free_names(struct nr_observe_names *names)
+{
+    for (uint32_t i = 0; i < names->service_count; i++)
+        free((void *)names->services[i].instances);
+    free((void *)names->services);
+    free((void *)names->routes);
+}
+
+void nr_serve_free(struct nr_serve *serve)
+{
+    nr_admin_free(serve->admin);
+    if (serve->admin_listener != NULL)
+        nr_listener_close(serve->admin_listener);
+    nr_gateway_free(serve->gateway);
+    for (uint32_t i = 0; i < serve->worker_count; i++)
+        nr_io_free(serve->workers[i].io);
+    nr_io_free(serve->control);
+    nr_logpipe_free(serve->access_pipe, LOG_FLUSH_MS);
+    nr_logpipe_free(serve->program_pipe, LOG_FLUSH_MS);
+    nr_observe_free(serve->observe);
+    free_names(&serve->names);
+    free(serve->checkers);
+    free(serve->engines);
+    free(serve->gateways);
+    free(serve->workers);
+    free(serve->dns_servers);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Engines that stop and start waiting for connections all the time, while others send them
+ * some: none may get lost between them. Meant for TSan too. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/compiler.h"
+#include "io/epoll_engine.h"
+
+enum { SERVERS = 3, PARALLEL = 32, CONNECTIONS = 3000 };
+
+static const uint64_t ms_ns = 1000 * 1000;
+
+struct server {
+    struct nr_io *io;
+    struct nr_listener *listener;
+    struct nr_accept accept;
+    struct nr_timer flicker;
+    struct nr_op leave;
+    bool closes_listener;
+    uint32_t served;
+};
+
+static void on_accept(struct nr_op *op)
+{
+    struct server *s = nr_container_of(op, struct server, accept.op);
+
+    if (op->result != NR_OK)
+        return; /* cancelled: the flicker comes back to it */
+    s->served++;
+    nr_sock_close(s->accept.sock, NR_CLOSE_GRACEFUL);
+    nr_listener_accept(s->listener, s->io, &s->accept);
+}
+
+static void on_flicker(struct nr_op *op)
+{
+    struct server *s = nr_container_of(op, struct server, flicker.op);
+
+    if (nr_op_idle(&s->accept.op))
+        nr_listener_accept(s->listener, s->io, &s->accept);
+    else
+        nr_op_cancel(s->io, &s->accept.op);
+    nr_timer_arm(s->io, &s->flicker,
+                 nr_io_now_ns(s->io) + nr_random_below(nr_io_random(s->io), 3 * ms_ns));
+}
+
+static void on_leave(struct nr_op *op)
+{
+    struct server *s = nr_container_of(op, struct server, leave);
+
+    nr_timer_disarm(s->io, &s->flicker);
+    nr_op_cancel(s->io, &s->accept.op);
+    if (s->closes_listener)
+        nr_listener_close(s->listener);
+    nr_io_stop(s->io);
+}
+
+struct client;
+
+struct slot {
+    struct nr_connect connect;
+    struct nr_recv recv;
+    struct client *client;
+};
+
+struct client {
+    struct nr_io *io;
+    struct nr_addr to;
+    struct slot slots[PARALLEL];
+    uint32_t started, ended;
+};
+
+static void slot_next(struct slot *slot)
+{
+    struct client *c = slot->client;
+
+    if (c->started == CONNECTIONS)
+        return;
+    c->started++;
+    slot->connect.to = c->to;
+    nr_sock_connect(c->io, &slot->connect);
+}
+
+static void on_connected(struct nr_op *op)
+{
+    struct slot *slot = nr_container_of(op, struct slot, connect.op);
+
+    assert_int_equal(op->result, NR_OK);
+    slot->recv.buf = NULL;
+    nr_sock_recv(slot->connect.sock, &slot->recv);
+}
+
+static void on_end(struct nr_op *op)
+{
+    struct slot *slot = nr_container_of(op, struct slot, recv.op);
+
+    assert_int_equal(op->result, 0); /* somebody has accepted and closed */
+    nr_sock_close(slot->connect.sock, NR_CLOSE_RESET);
+    if (++slot->client->ended == CONNECTIONS)
+        nr_io_stop(slot->client->io);
+    slot_next(slot);
+}
+
+static const struct nr_op_kind accept_kind = {on_accept, "test.accept"};
+static const struct nr_op_kind flicker_kind = {on_flicker, "test.flicker"};
+static const struct nr_op_kind leave_kind = {on_leave, "test.leave"};
+static const struct nr_op_kind connected_kind = {on_connected, "test.connected"};
+static const struct nr_op_kind end_kind = {on_end, "test.end"};
+
+static struct nr_io *engine_new(void)
+{
+    struct nr_epoll_conf conf = {.work_threads = 1};
+    struct nr_io *io;
+
+    assert_int_equal(nr_io_new_epoll(&conf, &io, NULL), NR_OK);
+    return io;
+}
+
+static void run_engine(void *ctx)
+{
+    nr_io_run(ctx);
+}
+
+static void server_init(struct server *s, struct nr_listener *listener)
+{
+    s->listener = listener;
+    nr_op_init(&s->accept.op, &accept_kind);
+    nr_op_init(&s->leave, &leave_kind);
+    nr_timer_init(&s->flicker, &flicker_kind);
+    nr_timer_arm(s->io, &s->flicker, 0);
+}
+
+static void run_client(struct client *c, struct nr_addr to)
+{
+    c->io = engine_new();
+    c->to = to;
+    for (int i = 0; i < PARALLEL; i++) {
+        c->slots[i].client = c;
+        nr_op_init(&c->slots[i].connect.op, &connected_kind);
+        nr_op_init(&c->slots[i].recv.op, &end_kind);
+        slot_next(&c->slots[i]);
+    }
+    nr_io_run(c->io);
+    nr_io_free(c->io);
+}
+
+static void no_connection_is_lost_between_engines(void **state)
+{
+    struct nr_listen_conf conf = {.inherited_fd = -1};
+    struct server servers[SERVERS] = {{.io = NULL}};
+    struct nr_io *engines[SERVERS];
+    struct nr_thread *threads[SERVERS];
+    struct client *client = calloc(1, sizeof(*client));
+    struct nr_listener *listener;
+    uint32_t served = 0;
+
+    for (int i = 0; i < SERVERS; i++)
+        engines[i] = servers[i].io = engine_new();
+    assert_int_equal(nr_addr_parse("127.0.0.1:0", &conf.address, NULL), NR_OK);
+    assert_int_equal(nr_listener_open(engines, SERVERS, &conf, &listener, NULL), NR_OK);
+    for (int i = 0; i < SERVERS; i++) {
+        server_init(&servers[i], listener);
+        assert_int_equal(nr_thread_start("server", run_engine, engines[i], &threads[i], NULL),
+                         NR_OK);
+    }
+    run_client(client, nr_listener_address(listener));
+    servers[SERVERS - 1].closes_listener = true; /* the last to be told: none accepts after it */
+    for (int i = 0; i < SERVERS; i++)
+        nr_io_post(engines[i], &servers[i].leave);
+    for (int i = 0; i < SERVERS; i++)
+        nr_thread_join(threads[i]);
+    for (int i = 0; i < SERVERS; i++) {
+        nr_epoll_turn(engines[i], 0); /* what was cancelled calls back */
+        served += servers[i].served;
+    }
+    for (int i = 0; i < SERVERS; i++)
+        nr_io_free(engines[i]);
+    assert_int_equal(served, CONNECTIONS);
+    free(client);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_connection_is_lost_between_engines),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

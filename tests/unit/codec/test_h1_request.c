@@ -444,6 +444,35 @@ static void endless_head_is_refused_at_the_limit(void **state)
     assert_int_equal(reason, NR_H1_HEAD_TOO_LARGE);
 }
 
+/* A path that shrinks draws the query up to it: the target stays one run, scheme and all. */
+static void target_stays_one_run(void **state)
+{
+    static const struct {
+        const char *line, *target;
+    } rows[] = {
+        {"GET /%61%62?c=%61 HTTP/1.1", "/ab?c=%61"},
+        {"GET /%61? HTTP/1.1", "/a?"},
+        {"GET /%c3 HTTP/1.1", "/%C3"},
+        {"GET http://b/%61%62?c HTTP/1.1", "http://b/ab?c"},
+        {"GET http://b?c HTTP/1.1", "http://b?c"},
+        {"OPTIONS http://b HTTP/1.1", "http://b"},
+        {"OPTIONS * HTTP/1.1", "*"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct nr_field found[4];
+        struct nr_head head;
+        char bytes[128];
+        int len = snprintf(bytes, sizeof(bytes), "%s\r\nHost: a\r\n\r\n", rows[i].line);
+
+        assert_int_equal(
+            nr_h1_parse_request(bytes, (size_t)len, &nr_h1_limits_default, found, 4, &head),
+            NR_H1_OK);
+        assert_true(nr_span_eq(nr_head_text(&head, head.target), nr_span_of(rows[i].target)));
+    }
+}
+
 /* Each byte value in each place where text can stand: nothing below SP gets through but HTAB. */
 static void every_byte_in_name_and_value(void **state)
 {
@@ -478,6 +507,7 @@ int main(void)
         cmocka_unit_test(keeps_connection_matters_to_the_connection),
         cmocka_unit_test(limits_are_exact),
         cmocka_unit_test(endless_head_is_refused_at_the_limit),
+        cmocka_unit_test(target_stays_one_run),
         cmocka_unit_test(every_byte_in_name_and_value),
     };
 

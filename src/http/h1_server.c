@@ -252,6 +252,17 @@ static void skip_empty_lines(struct nr_h1_conn *c)
     nr_h1_in_release(c);
 }
 
+/* Scan for the end of the head. A CR alone may yet become an empty line. */
+static enum nr_h1_scan scan(struct nr_h1_conn *c, uint32_t *ret_head_bytes,
+                            enum nr_h1_reason *ret_reason)
+{
+    struct nr_span bytes = nr_buf_span(c->in);
+
+    if (bytes.len == 1 && bytes.ptr[0] == '\r')
+        return NR_H1_SCAN_MORE;
+    return nr_h1_scan_head(bytes, c->common->limits, &c->scanned, ret_head_bytes, ret_reason);
+}
+
 /* Start the request that stands in the buffer, if it is complete; else read on. */
 static void next_request(struct nr_server_conn *sc)
 {
@@ -268,8 +279,7 @@ static void next_request(struct nr_server_conn *sc)
     }
     if (sc->started_ns == 0)
         sc->started_ns = nr_io_now_ns(c->io);
-    switch (
-        nr_h1_scan_head(nr_buf_span(c->in), c->common->limits, &c->scanned, &head_bytes, &reason)) {
+    switch (scan(c, &head_bytes, &reason)) {
     case NR_H1_SCAN_DONE: accept_request(sc, head_bytes); break;
     case NR_H1_SCAN_BAD:
         refuse(sc, &nothing, nr_h1_reason_status(reason), nr_h1_reason_text(reason), reason);

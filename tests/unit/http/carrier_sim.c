@@ -70,7 +70,7 @@ struct carrier *carrier_new(uint64_t seed, struct nr_handler *handler)
 
     assert_non_null(s);
     s->base = (struct carrier){.name = "h1 over sim",
-                               .runs = 40,
+                               .runs = 20,
                                .half_close = true,
                                .step = step,
                                .open = open_exchange,

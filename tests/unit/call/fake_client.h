@@ -32,10 +32,11 @@ struct fake_script {
     uint16_t status;
     const char *body;
     enum nr_end end;
-    bool early;        /* does it before the request is complete */
-    bool reused;       /* went over a pooled connection */
-    bool interim;      /* 103 first, at half of after_ms */
-    size_t step_bytes; /* taken of the body at a time, a millisecond apart; 0: everything */
+    bool early;         /* does it before the request is complete */
+    bool reused;        /* went over a pooled connection */
+    bool interim;       /* 103 first, at half of after_ms */
+    uint64_t linger_ms; /* from a reset to its `end` */
+    size_t step_bytes;  /* taken of the body at a time, a millisecond apart; 0: everything */
 };
 
 enum { FAKE_OPENS_MAX = 16, FAKE_BODY_MAX = 256 * 1024 };
@@ -77,6 +78,7 @@ struct fake_x {
     struct fake_open *seen;
     struct nr_timer timer; /* to what it does, or to the interim head */
     struct nr_timer take;  /* to when bytes are taken again */
+    struct nr_timer linger;
     struct nr_op end_op;
     enum nr_end end;
     size_t room;
@@ -87,12 +89,6 @@ struct fake_x {
 static struct fake_world *fake; /* the test's; one at a time */
 
 const struct nr_client_conf nr_client_conf_default = {0};
-
-bool nr_end_may_have_processed(enum nr_end end)
-{
-    return end != NR_END_CONNECT_REFUSED && end != NR_END_CONNECT_FAILED &&
-           end != NR_END_CONNECT_TIMEOUT && end != NR_END_UNPROCESSED;
-}
 
 struct nr_client *nr_client_new(struct nr_io *io, const struct nr_addr *address,
                                 const struct nr_client_conf *conf)
@@ -125,6 +121,16 @@ static void fake_ends(struct fake_x *f, enum nr_end end)
     f->end = end;
     nr_timer_disarm(f->io, &f->timer);
     nr_timer_disarm(f->io, &f->take);
+    if (end == NR_END_RESET && f->script->linger_ms > 0)
+        nr_timer_arm(f->io, &f->linger, nr_io_now_ns(f->io) + f->script->linger_ms * MS);
+    else
+        nr_io_defer(f->io, &f->end_op);
+}
+
+static void fake_lingered(struct nr_op *op)
+{
+    struct fake_x *f = nr_container_of(op, struct fake_x, linger.op);
+
     nr_io_defer(f->io, &f->end_op);
 }
 
@@ -312,6 +318,7 @@ struct nr_exchange *nr_client_open(struct nr_client *client, struct nr_arena *ar
 {
     static const struct nr_op_kind timer_kind = {fake_timer, "fake.timer"};
     static const struct nr_op_kind take_kind = {fake_take, "fake.take"};
+    static const struct nr_op_kind linger_kind = {fake_lingered, "fake.linger"};
     static const struct nr_op_kind end_kind = {fake_end_now, "fake.end"};
     struct fake_x *f = calloc(1, sizeof(*f));
     uint32_t n = fake->open_count++;
@@ -334,6 +341,7 @@ struct nr_exchange *nr_client_open(struct nr_client *client, struct nr_arena *ar
     f->x.reused = f->script->reused;
     nr_timer_init(&f->timer, &timer_kind);
     nr_timer_init(&f->take, &take_kind);
+    nr_timer_init(&f->linger, &linger_kind);
     nr_op_init(&f->end_op, &end_kind);
     nr_timer_arm(f->io, &f->take, f->seen->at_ns + f->script->connect_ms * MS);
     if (f->script->does != FAKE_HANGS)

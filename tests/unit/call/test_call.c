@@ -30,11 +30,16 @@ struct bench {
     struct nr_head head;
     struct nr_record record;
     struct nr_exchange *call;
-    struct nr_span body; /* not yet sent */
-    bool trailers;       /* behind the body */
-    bool hold_answer;    /* consume nothing */
+    struct nr_span body;  /* not yet sent */
+    bool trailers;        /* behind the body */
+    bool hold_answer;     /* consume nothing */
+    bool chunked;         /* its length is not announced */
+    struct nr_span later; /* a second part of the body, offered once at push_at_ms */
+    uint64_t push_at_ms;
+    bool pushes; /* offers its body every 0.7 ms, not only on `writable` */
     uint64_t reset_at_ms;
     struct nr_timer reset_timer;
+    struct nr_timer push_timer;
     char events[EVENTS_MAX]; /* i 1xx, h head, b body, t trailers, w writable, E end */
     uint32_t event_count;
     uint16_t status;
@@ -61,7 +66,7 @@ static void send_on(struct bench *b)
 
     if (b->body.ptr == NULL)
         return;
-    taken = nr_exchange_send_body(b->call, b->body, !b->trailers);
+    taken = nr_exchange_send_body(b->call, b->body, !b->trailers && b->later.ptr == NULL);
     b->body = nr_span_from(b->body, taken);
     if (b->body.len > 0)
         return;
@@ -123,6 +128,7 @@ static void on_end(struct nr_exchange *x, enum nr_end end)
     b->reason = nr_call_reason(x);
     b->end_ns = nr_io_now_ns(b->io) - b->record.start_ns;
     nr_timer_disarm(b->io, &b->reset_timer);
+    nr_timer_disarm(b->io, &b->push_timer);
     /* The owner may give back the memory at once. */
     nr_arena_done(&b->arena);
     b->call = NULL;
@@ -144,6 +150,21 @@ static void on_reset_timer(struct nr_op *op)
     nr_exchange_reset(b->call); /* harmless */
 }
 
+/* A client's bytes come when they come. */
+static void on_push_timer(struct nr_op *op)
+{
+    struct bench *b = nr_container_of(op, struct bench, push_timer.op);
+
+    if (b->later.ptr != NULL) {
+        b->body = b->later;
+        b->later.ptr = NULL;
+    }
+    send_on(b);
+    if (b->body.ptr != NULL && b->pushes)
+        nr_timer_arm(b->io, &b->push_timer, nr_io_now_ns(b->io) + 700000);
+}
+
+static const struct nr_op_kind push_kind = {on_push_timer, "test.push"};
 static const struct nr_op_kind reset_kind = {on_reset_timer, "test.reset"};
 
 /* ---- the bench ---- */
@@ -173,6 +194,7 @@ static void bench_init(struct bench *b, uint32_t instances)
     };
     b->budget.replay_bytes_max = 1024 * 1024;
     nr_timer_init(&b->reset_timer, &reset_kind);
+    nr_timer_init(&b->push_timer, &push_kind);
 }
 
 static void script(struct bench *b, uint32_t n, struct fake_script s)
@@ -195,7 +217,7 @@ static void open_call(struct bench *b, const char *method, struct nr_span body, 
     nr_arena_init(&b->arena, NULL, 0);
     nr_head_init_request(&b->head, &b->arena, nr_span_of(method), NR_SPAN("shop"), NR_SPAN("/a"));
     if (body.ptr != NULL)
-        b->head.body_length = (int64_t)body.len;
+        b->head.body_length = b->chunked ? NR_BODY_CHUNKED : (int64_t)body.len;
     b->event_count = 0;
     memset(b->events, 0, sizeof(b->events));
     b->answer_bytes = 0;
@@ -217,6 +239,8 @@ static void open_call(struct bench *b, const char *method, struct nr_span body, 
     b->body = body;
     send_on(b);
     assert_int_equal(b->event_count, 0);
+    if (b->pushes || b->push_at_ms > 0)
+        nr_timer_arm(b->io, &b->push_timer, nr_io_now_ns(b->io) + b->push_at_ms * MS);
     if (b->reset_at_ms > 0)
         nr_timer_arm(b->io, &b->reset_timer, nr_io_now_ns(b->io) + b->reset_at_ms * MS);
 }
@@ -775,11 +799,9 @@ static void the_second_attempt_sees_every_byte(void **state)
             script(&b, 1, answers_200);
             b.world.scripts[1].connect_ms = 2;
             b.world.scripts[1].step_bytes = ways[w].second_step;
-            open_service(&b);
-            open_call(&b, "PUT", body, 600000);
-            if (ways[w].chunked)
-                b.head.body_length = NR_BODY_CHUNKED;
-            run(&b);
+            b.chunked = ways[w].chunked;
+            b.pushes = w % 2 == 1;
+            call(&b, "PUT", body, 600000);
             assert_int_equal(b.status, 200);
             assert_int_equal(b.world.opens[1].body_bytes, body.len);
             assert_memory_equal(b.world.opens[1].body, body.ptr, body.len);
@@ -803,10 +825,8 @@ static void a_body_over_64_kib_is_not_kept(void **state)
             &b, 0,
             (struct fake_script){
                 .does = FAKE_FAILS, .after_ms = 40, .end = NR_END_PEER_RESET, .step_bytes = 4000});
-        open_call(&b, "PUT", body, 6000);
-        if (chunked)
-            b.head.body_length = NR_BODY_CHUNKED;
-        run(&b);
+        b.chunked = chunked;
+        call(&b, "PUT", body, 6000);
         assert_int_equal(b.reason, NR_REASON_UPSTREAM_RESET);
         assert_int_equal(b.record.flags, NR_RECORD_RETRY_NO_BODY);
         assert_int_equal(b.world.opens[0].body_bytes, 65537);
@@ -839,6 +859,33 @@ static void the_budget_of_all_calls_is_kept(void **state)
     assert_int_equal(b.record.flags, NR_RECORD_RETRY_NO_BODY);
     bench_done(&b);
     free((void *)(uintptr_t)body.ptr);
+}
+
+/* The first attempt has been given up and has not ended yet: what the client sends then waits, and
+ * its sender is called when it may go on. Likewise while the second one is still connecting. */
+static void bytes_that_come_between_two_attempts(void **state)
+{
+    static const uint64_t at_ms[] = {90, 105, 112, 125};
+
+    for (size_t i = 0; i < NR_COUNT(at_ms); i++) {
+        struct bench b;
+
+        bench_init(&b, 3);
+        b.conf.timeouts.attempt_ns = 100 * MS;
+        b.conf.retry.on |= BIT(NR_RETRY_ON_TIMEOUT);
+        b.chunked = true;
+        b.later = NR_SPAN("the second half");
+        b.push_at_ms = at_ms[i];
+        script(&b, 0, (struct fake_script){.does = FAKE_HANGS, .linger_ms = 10});
+        script(&b, 1, answers_200);
+        b.world.scripts[1].connect_ms = 10;
+        call(&b, "PUT", NR_SPAN("the first half, "), 6000);
+        assert_int_equal(b.status, 200);
+        assert_int_equal(b.world.opens[0].body_bytes, at_ms[i] == 90 ? 31 : 16);
+        assert_int_equal(b.world.opens[1].body_bytes, 31);
+        assert_memory_equal(b.world.opens[1].body, "the first half, the second half", 31);
+        bench_done(&b);
+    }
 }
 
 /* The answer has begun while the second attempt is still being given what the first had seen. */
@@ -910,7 +957,10 @@ static void any_schedule_keeps_the_promises(void **state)
             b.conf.retry.on |= BIT(NR_RETRY_ON_TIMEOUT);
         b.conf.timeouts.attempt_ns = nr_random_below(&random, 3) * 20 * MS;
         b.conf.timeouts.first_byte_ns = nr_random_below(&random, 3) * 10 * MS;
-        b.budget.replay_bytes_max = nr_random_below(&random, 3) * 17000;
+        b.budget.replay_bytes_max = nr_random_below(&random, 3) * 40000;
+        b.chunked = nr_random_below(&random, 2) == 0;
+        b.pushes = nr_random_below(&random, 2) == 0;
+        b.trailers = b.chunked && nr_random_below(&random, 2) == 0;
         b.reset_at_ms = nr_random_below(&random, 2) == 0 ? 200 : 1 + nr_random_below(&random, 60);
         for (uint32_t i = 0; i < 4; i++)
             script(&b, i, random_script(&random));
@@ -962,6 +1012,7 @@ int main(void)
         cmocka_unit_test(the_second_attempt_sees_every_byte),
         cmocka_unit_test(a_body_over_64_kib_is_not_kept),
         cmocka_unit_test(the_budget_of_all_calls_is_kept),
+        cmocka_unit_test(bytes_that_come_between_two_attempts),
         cmocka_unit_test(an_early_answer_in_the_middle_of_a_replay),
         cmocka_unit_test(any_schedule_keeps_the_promises),
     };

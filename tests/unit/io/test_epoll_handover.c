@@ -184,10 +184,88 @@ static void no_connection_is_lost_between_engines(void **state)
     free(client);
 }
 
+struct taken {
+    struct nr_accept accept;
+    int calls;
+};
+
+static void on_nothing(struct nr_op *op)
+{
+}
+
+static const struct nr_op_kind nothing_kind = {on_nothing, "test.nothing"};
+
+static void on_taken(struct nr_op *op)
+{
+    nr_container_of(op, struct taken, accept.op)->calls++;
+}
+
+static void wait_for_one(struct nr_listener *listener, struct nr_io *io, struct taken *t)
+{
+    static const struct nr_op_kind kind = {on_taken, "test.taken"};
+
+    nr_op_init(&t->accept.op, &kind);
+    t->calls = 0;
+    nr_listener_accept(listener, io, &t->accept);
+}
+
+/* The first engine accepts for the second, which takes its accept back while the connection is in
+ * its mailbox. It goes to whoever waits then: the first, or the second's own next accept. */
+static void a_connection_that_comes_too_late(bool first_waits_by_then)
+{
+    struct nr_io *io[2] = {engine_new(), engine_new()};
+    struct nr_listen_conf conf = {.inherited_fd = -1};
+    struct nr_connect connect = {.sock = NULL};
+    struct nr_listener *listener;
+    struct taken taken[2], again;
+    struct taken *winner = first_waits_by_then ? &taken[0] : &again;
+
+    assert_int_equal(nr_addr_parse("127.0.0.1:0", &conf.address, NULL), NR_OK);
+    assert_int_equal(nr_listener_open(io, 2, &conf, &listener, NULL), NR_OK);
+    wait_for_one(listener, io[0], &taken[0]); /* in its epoll now, and still after this: */
+    nr_op_cancel(io[0], &taken[0].accept.op);
+    wait_for_one(listener, io[1], &taken[1]);
+    nr_op_init(&connect.op, &nothing_kind);
+    connect.to = nr_listener_address(listener);
+    nr_sock_connect(io[0], &connect);
+    nr_epoll_turn(io[0], 10 * ms_ns); /* accepts, sends it over */
+    nr_epoll_turn(io[0], 0);
+    assert_int_equal(nr_io_socket_count(io[1]), 1);
+    nr_op_cancel(io[1], &taken[1].accept.op);
+    if (first_waits_by_then)
+        wait_for_one(listener, io[0], &taken[0]);
+    nr_epoll_turn(io[1], 0);
+    assert_int_equal(taken[1].accept.op.result, NR_ECANCELED);
+    wait_for_one(listener, io[1], &again);
+    for (int i = 0; i < 4; i++)
+        nr_epoll_turn(io[i % 2], 0);
+    assert_int_equal(winner->calls, 1);
+    assert_int_equal(winner->accept.op.result, NR_OK);
+    nr_sock_close(winner->accept.sock, NR_CLOSE_GRACEFUL);
+    nr_sock_close(connect.sock, NR_CLOSE_GRACEFUL);
+    nr_listener_close(listener);
+    for (int i = 0; i < 4; i++)
+        nr_epoll_turn(io[i % 2], 0);
+    nr_io_free(io[0]);
+    nr_io_free(io[1]);
+}
+
+static void too_late_and_nobody_waits(void **state)
+{
+    a_connection_that_comes_too_late(false);
+}
+
+static void too_late_and_another_waits(void **state)
+{
+    a_connection_that_comes_too_late(true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_connection_is_lost_between_engines),
+        cmocka_unit_test(too_late_and_nobody_waits),
+        cmocka_unit_test(too_late_and_another_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -337,7 +337,6 @@ static enum nr_code make_parts(struct nr_serve *serve, struct nr_err *err)
     setup = (struct nr_observe_setup){
         .names = &serve->names, .workers = serve->worker_count, .access_log = serve->access_pipe};
     serve->observe = nr_observe_new(&setup);
-    check_file_limit(serve);
     if (nr_gateway_new(serve->config, &serve->gateway, err) != NR_OK)
         return err->code;
     return make_engines(serve, err);
@@ -365,6 +364,7 @@ int nr_serve_start(struct nr_serve *serve)
         fprintf(stderr, "naru: %s\n", err.text);
         exit(NR_EXIT_FAILURE);
     }
+    check_file_limit(serve);
     start_admin(serve);
     start_health(serve);
     nr_serve_watch_signals(serve);

@@ -74,6 +74,7 @@ struct nr_serve {
 
     struct nr_signal signals[NR_SIGNALS];
     uint32_t signals_waiting;
+    _Atomic uint32_t accepting; /* workers that have not begun to drain */
     struct nr_timer drain_limit;
     struct nr_timer settle; /* control's own */
     bool draining;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* serve_stop.c - from the first signal to nothing left: see the states in serve.h. */
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -114,8 +115,11 @@ static void on_drained(void *ctx)
 static void worker_drain(struct nr_op *op)
 {
     struct nr_serve_worker *worker = nr_container_of(op, struct nr_serve_worker, drain);
+    struct nr_serve *serve = worker->serve;
 
     nr_gateway_worker_drain(worker->gateway, on_drained, worker);
+    if (atomic_fetch_sub(&serve->accepting, 1) == 1) /* now no worker asks them any more */
+        nr_gateway_close_listeners(serve->gateway);
 }
 
 static void worker_abort(struct nr_op *op)
@@ -140,8 +144,8 @@ static void begin_drain(struct nr_serve *serve)
     nr_admin_set_phase(serve->admin, NR_ADMIN_DRAINING);
     nr_log_write(&serve->log, NR_LOG_INFO, NULL,
                  "draining: no new connections; a second signal ends at once");
-    nr_gateway_close_listeners(serve->gateway);
     serve->waiting = serve->worker_count;
+    atomic_store(&serve->accepting, serve->worker_count);
     for (uint32_t i = 0; i < serve->worker_count; i++)
         nr_io_post(serve->workers[i].io, &serve->workers[i].drain);
     nr_timer_arm(serve->control, &serve->drain_limit,

@@ -25,6 +25,13 @@ static enum nr_code make_services(struct nr_gateway *gateway, struct nr_err *err
     return NR_OK;
 }
 
+/* Who serves GET serves HEAD: RFC 9110, 9.3.2. */
+static uint64_t with_head(uint64_t methods)
+{
+    return methods & ((uint64_t)1 << NR_METHOD_GET) ? methods | (uint64_t)1 << NR_METHOD_HEAD
+                                                    : methods;
+}
+
 static void make_routes(struct nr_gateway *gateway)
 {
     const struct nr_gateway_conf *conf = gateway->conf;
@@ -44,7 +51,7 @@ static void make_routes(struct nr_gateway *gateway)
             .hosts = route->match.hosts,
             .host_count = route->match.host_count,
             .path = route->match.path,
-            .methods = route->match.methods,
+            .methods = with_head(route->match.methods),
         };
     }
     gateway->router = nr_router_new(rules, conf->route_count);

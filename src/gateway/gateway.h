@@ -36,7 +36,7 @@ void nr_gateway_free(struct nr_gateway *gateway);
 enum nr_code nr_gateway_listen(struct nr_gateway *gateway, struct nr_io *const *engines,
                                uint32_t count, struct nr_err *err) NR_MUST_USE;
 
-/* Stop listening on all; once, from any engine's thread. Workers drain for themselves. */
+/* Stop listening on all; once, on a worker's thread, when every worker has begun to drain. */
 void nr_gateway_close_listeners(struct nr_gateway *gateway);
 
 uint32_t nr_gateway_service_count(const struct nr_gateway *gateway);

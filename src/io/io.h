@@ -211,9 +211,9 @@ struct nr_accept {
  * waits, connections stay in the backlog. */
 void nr_listener_accept(struct nr_listener *listener, struct nr_io *io, struct nr_accept *accept);
 
-/* Stop listening; pending accepts complete with NR_ECANCELED, each in its own engine. From any
- * engine's thread, once. The memory goes when the last accept has called back. A Unix socket's file
- * is removed. */
+/* Stop listening; pending accepts complete with NR_ECANCELED, each in its own engine. Once, on the
+ * thread of one of its engines, when nobody will call nr_listener_accept any more: the memory goes
+ * when the last accept has called back. A Unix socket's file is removed. */
 void nr_listener_close(struct nr_listener *listener);
 
 /* ---- names ---- */

@@ -350,7 +350,7 @@ struct nr_exchange *nr_client_open(struct nr_client *client, struct nr_arena *ar
     return &f->x;
 }
 
-static void fake_done(void)
+static inline void fake_done(void)
 {
     for (uint32_t i = 0; i < fake->open_count && i < FAKE_OPENS_MAX; i++) {
         nr_assert(fake->opens[i].over); /* every exchange has ended */

@@ -260,6 +260,5 @@ int main(void)
         cmocka_unit_test(clients_are_made_once_and_closed),
     };
 
-    (void)fake_done;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,8 @@
 
 #include <stdint.h>
 
+#include "base/cell.h"
+
 enum {
     NR_HIST_SUB_BITS = 5,
     NR_HIST_SUBS = 1 << NR_HIST_SUB_BITS,
@@ -43,17 +45,6 @@ static inline uint32_t nr_hist_bucket(uint64_t value)
 
 /* The least value of a bucket; bucket < NR_HIST_BUCKETS. */
 uint64_t nr_hist_bucket_low(uint32_t bucket);
-
-/* Add to a counter that only this thread writes and others read. */
-static inline void nr_cell_add(uint64_t *cell, uint64_t n)
-{
-    __atomic_store_n(cell, *cell + n, __ATOMIC_RELAXED);
-}
-
-static inline uint64_t nr_cell_get(const uint64_t *cell)
-{
-    return __atomic_load_n(cell, __ATOMIC_RELAXED);
-}
 
 static inline void nr_hist_add(struct nr_hist *hist, uint64_t value_us)
 {

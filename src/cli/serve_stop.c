@@ -117,6 +117,9 @@ static void worker_drain(struct nr_op *op)
     struct nr_serve_worker *worker = nr_container_of(op, struct nr_serve_worker, drain);
     struct nr_serve *serve = worker->serve;
 
+    /* A listener is closed by one of the engines that share it, and control is none of them. */
+    if (worker->number == 0)
+        nr_gateway_close_listeners(worker->serve->gateway);
     nr_gateway_worker_drain(worker->gateway, on_drained, worker);
     if (atomic_fetch_sub(&serve->accepting, 1) == 1) /* now no worker asks them any more */
         nr_gateway_close_listeners(serve->gateway);

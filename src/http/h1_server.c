@@ -22,6 +22,7 @@
 #include "http/h1_server.h"
 
 #include "base/assert.h"
+#include "base/cell.h"
 #include "base/compiler.h"
 
 static struct nr_server_conn *conn_of(struct nr_h1_conn *c)
@@ -207,7 +208,7 @@ static void refuse(struct nr_server_conn *sc, const struct nr_head *parsed, uint
     m->raw_at = m->content_end = c->in->end;
     nr_h1_in_release(c);
     nr_h1_read_deadline(c, 0);
-    server->counts.refused++;
+    nr_cell_add(&server->counts.refused, 1);
     server->handler->refused(server->handler, &m->x, head, status, reason);
 }
 
@@ -233,7 +234,7 @@ static void accept_request(struct nr_server_conn *sc, uint32_t head_bytes)
     c->in->begin += head_bytes;
     nr_h1_in_start(m, head->body_length);
     nr_h1_in_decode(m);
-    server->counts.requests++;
+    nr_cell_add(&server->counts.requests, 1);
     if (m->x.received_bytes > 0 || m->in_done)
         m->expecting = false; /* it did not wait: RFC 9110, 10.1.1 */
     ended = m->in_done && m->trailers == NULL && m->x.received_bytes == 0;
@@ -361,7 +362,7 @@ static void drive(struct nr_server_conn *sc, struct nr_h1_msg *m)
         return;
     }
     m->told = true;
-    sc->server->counts.active--;
+    nr_cell32_add(&sc->server->counts.active, -1);
     m->x.events->end(&m->x, (enum nr_end)m->end);
     nr_server_conn_after(sc, m, (enum nr_end)m->end);
     c->again = true;
@@ -458,8 +459,8 @@ void nr_server_conn_open(struct nr_server *server, struct nr_sock *sock, const s
     nr_op_init(&sc->watch, &watch_kind);
     c->sock = sock;
     nr_list_push_back(&server->conns, &sc->link);
-    server->counts.accepted++;
-    server->counts.open++;
+    nr_cell_add(&server->counts.accepted, 1);
+    nr_cell32_add(&server->counts.open, 1);
     nr_sock_watch_close(sock, &sc->watch);
     nr_h1_recv(c, 0);
     nr_h1_read_deadline(c, nr_io_now_ns(server->io) + server->conf->header_timeout_ns);

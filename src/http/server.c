@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/cell.h"
 #include "base/compiler.h"
 #include "http/h1_server.h"
 
@@ -47,7 +48,7 @@ struct nr_server_exchange *nr_server_exchange_get(struct nr_server *server)
     sx->m = (struct nr_h1_msg){0};
     sx->server = server;
     nr_arena_init(&sx->arena, sx->block, sizeof(sx->block));
-    server->counts.active++;
+    nr_cell32_add(&server->counts.active, 1);
     server->held++;
     return sx;
 }
@@ -117,7 +118,7 @@ void nr_server_conn_gone(struct nr_server_conn *sc)
     struct nr_server *server = sc->server;
 
     nr_list_remove(&sc->link);
-    server->counts.open--;
+    nr_cell32_add(&server->counts.open, -1);
     accept_more(server);
     drain_check(server);
 }

@@ -23,6 +23,7 @@ struct nr_server_conf {
 /* 32 KiB heads, 10,000 connections, 10 s header, 30 s body, 5 s write, 75 s idle, 1 h tunnel. */
 extern const struct nr_server_conf nr_server_conf_default;
 
+/* Written by the server's engine as cells (base/cell.h): any thread may read them so. */
 struct nr_server_counts {
     uint64_t accepted;
     uint64_t requests;

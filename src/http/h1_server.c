@@ -16,7 +16,8 @@
  * shuts its side has left. The FIN may stand behind requests that have not been read yet (three
  * pipelined requests, then shutdown): each of them is still handed to the handler, and what
  * it answers at once, inside request(), is sent; what has to wait is cancelled. So local answers go
- * out, no upstream works for nobody, and every request has its record. */
+ * out, no upstream works for nobody, and every request has its record. Behind a FIN that half_close
+ * allows, the watch is spent: a later RST shows when we write. */
 #include <stdlib.h>
 
 #include "http/h1_server.h"

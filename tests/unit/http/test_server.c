@@ -16,6 +16,7 @@ enum { MS = 1000000 };
 struct site {
     struct nr_handler handler;
     struct nr_io *io;
+    struct nr_exchange *held;
     char log[4096]; /* "request /a; end done; " */
 };
 
@@ -137,6 +138,9 @@ static void on_request(struct nr_handler *handler, struct nr_exchange *x, struct
         nr_timer_arm(visit->site->io, &visit->timer, nr_io_now_ns(visit->site->io) + 50 * MS);
     } else if (nr_span_eq(path, NR_SPAN("/never"))) {
         return;
+    } else if (nr_span_eq(path, NR_SPAN("/hold"))) {
+        visit->site->held = x;
+        nr_exchange_hold(x);
     } else if (nr_span_eq(path, NR_SPAN("/unknown"))) {
         answer(x, 200, NR_BODY_CHUNKED, "abc");
     } else if (nr_span_eq(path, NR_SPAN("/short"))) {
@@ -470,6 +474,39 @@ static void test_abort(void **state)
     stage_close(&stage);
 }
 
+static void on_drained(void *ctx)
+{
+    *(bool *)ctx = true;
+}
+
+/* A call that is still being cancelled points into the request's arena after the client has left.
+ */
+static void test_memory_outlives_the_exchange(void **state)
+{
+    struct stage stage;
+    bool drained = false;
+
+    stage_open(&stage, 0, false);
+    stage_wait(&stage, 5);
+    wire_send(&stage.wire, NR_SPAN(GET("/hold")));
+    stage_wait(&stage, 5);
+    wire_close(&stage.wire, NR_CLOSE_RESET);
+    stage_wait(&stage, 5);
+    assert_string_equal(stage.site.log, "request /hold; end peer_reset; ");
+    nr_server_on_drained(stage.server, on_drained, &drained);
+    nr_server_drain(stage.server);
+    stage_wait(&stage, 5);
+    assert_int_equal(nr_server_counts(stage.server)->open, 0);
+    assert_false(drained);
+    memset(nr_arena_alloc(stage.site.held->arena, 4000), 1, 4000);
+    assert_int_equal(nr_exchange_pending(stage.site.held).len, 0);
+    assert_int_equal(nr_exchange_send_body(stage.site.held, NR_SPAN("late"), true), 4);
+    nr_exchange_release(stage.site.held);
+    stage_wait(&stage, 5);
+    assert_true(drained);
+    stage_close(&stage);
+}
+
 static void test_requests_max(void **state)
 {
     struct stage stage;
@@ -507,15 +544,15 @@ static void test_date(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[NR_COUNT(talks) + 7] = {
+    struct CMUnitTest tests[NR_COUNT(talks) + 8] = {
         cmocka_unit_test(test_slow_reader),  cmocka_unit_test(test_vanished_while_idle),
         cmocka_unit_test(test_minimum_rate), cmocka_unit_test(test_drain),
         cmocka_unit_test(test_abort),        cmocka_unit_test(test_requests_max),
-        cmocka_unit_test(test_date),
+        cmocka_unit_test(test_date),         cmocka_unit_test(test_memory_outlives_the_exchange),
     };
 
     for (size_t i = 0; i < NR_COUNT(talks); i++)
-        tests[i + 7] = (struct CMUnitTest){.name = talks[i].name,
+        tests[i + 8] = (struct CMUnitTest){.name = talks[i].name,
                                            .test_func = test_talk,
                                            .initial_state = (void *)(uintptr_t)&talks[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -210,8 +210,11 @@ static void finish(struct nr_client_conn *cc)
     struct nr_h1_conn *c = &cc->h;
     struct nr_h1_msg *m = &cc->m;
     bool done = m->end == NR_END_DONE;
-    bool surplus = c->in != NULL && nr_buf_len(c->in) > 0;
+    bool surplus;
 
+    if (done)
+        nr_h1_in_drop(m); /* framing behind the content: the last chunk, that came by itself */
+    surplus = c->in != NULL && nr_buf_len(c->in) > 0;
     if (!nr_op_idle(&cc->connect.op))
         nr_op_cancel(c->io, &cc->connect.op);
     if (m->end >= NR_END_CONNECT_REFUSED && m->end <= NR_END_CONNECT_TIMEOUT)

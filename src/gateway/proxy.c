@@ -8,6 +8,8 @@
  * Who ends what:
  *   - the answer is complete: `down` ends by itself. If the client was still sending, the call is
  * reset, so that no orphaned upload keeps the service busy.
+ *   - a tunnel is over when both sides have said so: the FIN that the one has brought is still on
+ * its way to the other, so the call is left to end by itself.
  *   - the client leaves: the call is reset; the record says client_closed.
  *   - the call ends without a head: the client gets problem+json with the call's reason.
  *   - the call ends within the answer: `down` is reset, so that the client cannot take the part for
@@ -71,7 +73,7 @@ static void down_end(struct nr_exchange *down, enum nr_end end)
     request->down_over = true;
     note_broken(request, end);
     finish_record(request);
-    if (request->up != NULL)
+    if (request->up != NULL && !(request->tunnel && end == NR_END_DONE))
         nr_exchange_reset(request->up); /* its `end` releases what it points into */
 }
 

@@ -40,10 +40,9 @@ void nr_balance_init(struct nr_balance_set *b, struct nr_balance_host *hosts, ui
 
 void nr_balance_mark(struct nr_balance_set *b, uint32_t host, bool up);
 
-static inline bool nr_balance_takes(const struct nr_balance_host *host, uint32_t index,
-                                    uint64_t skip)
+static inline bool nr_balance_takes(const struct nr_balance_set *b, uint32_t host, uint64_t skip)
 {
-    return host->up && (index > 63 || (skip >> index & 1) == 0);
+    return b->hosts[host].up && (host > 63 || (skip >> host & 1) == 0);
 }
 
 /* Smooth weighted round robin. */

@@ -83,7 +83,7 @@ static uint64_t weight_of_all(const struct nr_balance_set *b, uint64_t skip, uin
     uint64_t total = 0;
 
     for (uint32_t i = 0; i < b->count; i++)
-        if (i != except && nr_balance_takes(&b->hosts[i], i, skip))
+        if (i != except && nr_balance_takes(b, i, skip))
             total += b->hosts[i].weight;
     return total;
 }
@@ -98,7 +98,7 @@ static uint32_t draw(const struct nr_balance_set *b, uint64_t skip, uint32_t exc
         return NR_BALANCE_NONE;
     at = nr_random_below(random, total);
     for (uint32_t i = 0; i < b->count; i++) {
-        if (i == except || !nr_balance_takes(&b->hosts[i], i, skip))
+        if (i == except || !nr_balance_takes(b, i, skip))
             continue;
         if (at < b->hosts[i].weight)
             return i;

@@ -40,24 +40,53 @@ void nr_arena_init(struct nr_arena *arena, void *memory, size_t bytes)
     if (bytes < skip + ALIGN_BYTES + CANARY_BYTES)
         return;
     arena->at = (char *)memory + skip;
+    arena->first = arena->at;
     arena->first_limit = arena->at + ((bytes - skip - CANARY_BYTES) & ~(size_t)(ALIGN_BYTES - 1));
     arena->limit = arena->first_limit;
     arena->used_bytes = bytes;
     plant(arena->first_limit);
 }
 
-void nr_arena_done(struct nr_arena *arena)
+/* Free the heap blocks but the oldest, which is returned. */
+static struct nr_arena_block *free_newer(struct nr_arena *arena)
 {
-    while (arena->heap != NULL) {
-        struct nr_arena_block *block = arena->heap;
+    struct nr_arena_block *block = arena->heap;
+
+    while (block != NULL) {
+        struct nr_arena_block *older = block->next;
 
         inspect(block->data + block->bytes);
-        arena->heap = block->next;
+        if (older == NULL)
+            return block;
         free(block);
+        block = older;
     }
+    return NULL;
+}
+
+void nr_arena_done(struct nr_arena *arena)
+{
+    free(free_newer(arena));
+    free(arena->spare);
     if (arena->first_limit != NULL)
         inspect(arena->first_limit);
     *arena = (struct nr_arena){0};
+}
+
+void nr_arena_reset(struct nr_arena *arena)
+{
+    struct nr_arena_block *oldest = free_newer(arena);
+
+    if (oldest != NULL && oldest->bytes == HEAP_BLOCK_BYTES_MIN && arena->spare == NULL)
+        arena->spare = oldest;
+    else
+        free(oldest);
+    if (arena->first_limit != NULL)
+        inspect(arena->first_limit);
+    arena->heap = NULL;
+    arena->at = arena->first;
+    arena->limit = arena->first_limit;
+    arena->used_bytes = arena->first == NULL ? 0 : (size_t)(arena->first_limit - arena->first);
 }
 
 static void *alloc_from_new_block(struct nr_arena *arena, size_t bytes)
@@ -69,8 +98,14 @@ static void *alloc_from_new_block(struct nr_arena *arena, size_t bytes)
         block_bytes = HEAP_BLOCK_BYTES_MAX;
     if (block_bytes < bytes)
         block_bytes = bytes;
-    block = malloc(sizeof(*block) + block_bytes + CANARY_BYTES);
-    nr_assert(block != NULL);
+    block = arena->spare;
+    if (block != NULL && block->bytes >= bytes) {
+        arena->spare = NULL;
+        block_bytes = block->bytes;
+    } else {
+        block = malloc(sizeof(*block) + block_bytes + CANARY_BYTES);
+        nr_assert(block != NULL);
+    }
     block->bytes = block_bytes;
     block->next = arena->heap;
     plant(block->data + block_bytes);

@@ -19,11 +19,13 @@
 struct nr_arena_block;
 
 struct nr_arena {
-    char *at;                    /* next free byte */
-    char *limit;                 /* one past the last usable byte of the current block */
-    struct nr_arena_block *heap; /* newest heap block first; NULL while the first suffices */
-    char *first_limit;           /* where the embedded block's canary stands; NULL without one */
-    size_t used_bytes;           /* sum of all blocks, for budgets */
+    char *at;                     /* next free byte */
+    char *limit;                  /* one past the last usable byte of the current block */
+    struct nr_arena_block *heap;  /* newest heap block first; NULL while the first suffices */
+    struct nr_arena_block *spare; /* kept by a reset, not in use */
+    char *first;                  /* start of the embedded block; NULL without one */
+    char *first_limit;            /* where its canary stands */
+    size_t used_bytes;            /* sum of all blocks, for budgets */
 };
 
 /* Use `bytes` at `memory` as the first block; memory may be NULL with bytes 0,
@@ -32,6 +34,10 @@ void nr_arena_init(struct nr_arena *arena, void *memory, size_t bytes);
 
 /* Free the heap blocks and check every canary. The arena may be init-ed again. */
 void nr_arena_done(struct nr_arena *arena);
+
+/* Empty the arena for its next use. The first block stays, and so does the oldest heap block: a
+ * user that needs a little more than the first block each time goes to the heap only once. */
+void nr_arena_reset(struct nr_arena *arena);
 
 /* Aligned to 8 bytes, not zeroed. bytes may be 0. */
 void *nr_arena_alloc(struct nr_arena *arena, size_t bytes);

@@ -44,10 +44,10 @@ struct nr_server_exchange *nr_server_exchange_get(struct nr_server *server)
     } else {
         sx = malloc(sizeof(*sx));
         nr_assert(sx != NULL);
+        nr_arena_init(&sx->arena, sx->block, sizeof(sx->block));
     }
     sx->m = (struct nr_h1_msg){0};
     sx->server = server;
-    nr_arena_init(&sx->arena, sx->block, sizeof(sx->block));
     nr_cell32_add(&server->counts.active, 1);
     server->held++;
     return sx;
@@ -57,12 +57,13 @@ static void put(struct nr_server_exchange *sx)
 {
     struct nr_server *server = sx->server;
 
-    nr_arena_done(&sx->arena);
     server->held--;
     if (server->free_count >= FREE_EXCHANGES_MAX) {
+        nr_arena_done(&sx->arena);
         free(sx);
         return;
     }
+    nr_arena_reset(&sx->arena);
     sx->next_free = server->free;
     server->free = sx;
     server->free_count++;
@@ -230,6 +231,7 @@ void nr_server_free(struct nr_server *server)
         struct nr_server_exchange *sx = server->free;
 
         server->free = sx->next_free;
+        nr_arena_done(&sx->arena);
         free(sx);
     }
     free(server);

@@ -119,6 +119,26 @@ static size_t bounded(int printed, size_t room)
     return (size_t)printed < room ? (size_t)printed : room - 1;
 }
 
+/* "127.0.0.1": once a request, where two runs of printf would show. room is at least 16. */
+static size_t format_v4(const uint8_t *ip, char *to)
+{
+    char *at = to;
+
+    for (int i = 0; i < 4; i++) {
+        unsigned byte = ip[i];
+
+        if (i > 0)
+            *at++ = '.';
+        if (byte >= 100)
+            *at++ = (char)('0' + byte / 100);
+        if (byte >= 10)
+            *at++ = (char)('0' + byte / 10 % 10);
+        *at++ = (char)('0' + byte % 10);
+    }
+    *at = '\0';
+    return (size_t)(at - to);
+}
+
 size_t nr_addr_format(const struct nr_addr *addr, char *to, size_t room)
 {
     char ip[NR_ADDR_TEXT_BYTES];
@@ -139,7 +159,9 @@ size_t nr_addr_format_ip(const struct nr_addr *addr, char *to, size_t room)
 
     switch (addr->family) {
     case NR_ADDR_V4:
-        inet_ntop(AF_INET, addr->ip, ip, sizeof(ip));
+        if (room >= INET_ADDRSTRLEN)
+            return format_v4(addr->ip, to);
+        format_v4(addr->ip, ip);
         return bounded(snprintf(to, room, "%s", ip), room);
     case NR_ADDR_V6:
         inet_ntop(AF_INET6, addr->ip, ip, sizeof(ip));

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who holds the loop. The engine notes the kind of each operation it runs and counts
- * the runs: two plain stores. A thread looks four times per threshold; when it has seen the same
- * run for as long as the threshold, it reports the kind's name, once per run. It starts counting
- * at its first sight of the run, so what it reports is at most a quarter too little.
+ * the runs: two plain stores. A thread looks twice per threshold, so that it costs an idle machine
+ * little; when it has seen the same run for as long as the threshold, it reports the kind's name,
+ * once per run. It starts counting at its first sight of the run, so what it reports is at most
+ * half a threshold too little.
  *
  * Kinds are static, so a pointer that was just replaced may still be read. */
 #include <pthread.h>
@@ -12,7 +13,7 @@
 #include "base/assert.h"
 #include "io/epoll_engine.h"
 
-enum { LOOKS_PER_THRESHOLD = 4 };
+enum { LOOKS_PER_THRESHOLD = 2 };
 
 static const uint64_t threshold_default_ns = 50u * 1000 * 1000;
 

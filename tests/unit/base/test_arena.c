@@ -186,9 +186,32 @@ static void an_overrun_aborts_at_the_end(void **state)
     }
 }
 
+static void reset_keeps_one_heap_block(void **state)
+{
+    _Alignas(8) char first[64];
+    struct nr_arena arena;
+    char *inside, *overflow;
+
+    (void)state;
+    nr_arena_init(&arena, first, sizeof(first));
+    inside = nr_arena_alloc(&arena, 16);
+    overflow = nr_arena_alloc(&arena, 200);
+    nr_arena_alloc(&arena, 10000);
+    nr_arena_reset(&arena);
+    assert_ptr_equal(nr_arena_alloc(&arena, 16), inside);
+    assert_ptr_equal(nr_arena_alloc(&arena, 200), overflow);
+    nr_arena_reset(&arena);
+    nr_arena_alloc(&arena, 5000); /* larger than what was kept: the kept one stays */
+    nr_arena_reset(&arena);
+    nr_arena_alloc(&arena, 48);
+    assert_ptr_equal(nr_arena_alloc(&arena, 200), overflow);
+    nr_arena_done(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reset_keeps_one_heap_block),
         cmocka_unit_test(the_first_block_is_the_owners),
         cmocka_unit_test(a_tiny_or_absent_first_block_is_left_alone),
         cmocka_unit_test(every_allocation_is_aligned_and_its_own),

@@ -26,8 +26,9 @@ struct nr_listen_limits_conf {
     uint32_t max_fields;
     uint64_t max_head_bytes;
     uint64_t max_body_bytes;    /* NR_CONF_NONE: unlimited */
-    uint64_t header_timeout_ns; /* from the first byte of a head to its end */
-    uint64_t idle_timeout_ns;   /* between requests, and before the first */
+    uint64_t header_timeout_ns; /* from the first byte of a head (before the first: from accept) to
+                                   its end */
+    uint64_t idle_timeout_ns;   /* between requests */
     uint64_t
         body_timeout_ns; /* without a byte of a request body, or without taking one of the answer */
     struct nr_rate min_rate; /* of a request body, applied after body_timeout */

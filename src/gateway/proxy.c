@@ -72,9 +72,9 @@ static void down_end(struct nr_exchange *down, enum nr_end end)
 
     request->down_over = true;
     note_broken(request, end);
-    finish_record(request);
     if (request->up != NULL && !(request->tunnel && end == NR_END_DONE))
-        nr_exchange_reset(request->up); /* its `end` releases what it points into */
+        nr_exchange_reset(request->up); /* notes the attempt; its `end` releases what it holds */
+    finish_record(request);
 }
 
 /* ---- flows ---- */
@@ -404,11 +404,12 @@ void nr_proxy_refused(struct nr_handler *handler, struct nr_exchange *x, struct 
 {
     struct nr_gateway_port *port = nr_container_of(handler, struct nr_gateway_port, handler);
     struct nr_request *request = begin(port, x, head, true, nr_exchange_peer(x));
+    /* Without a word of the codec's it was no malformed head, but one that took too long. */
+    enum nr_reason why = x->refusal != NR_H1_OK ? NR_REASON_BAD_REQUEST : NR_REASON_HEADER_TIMEOUT;
 
-    request->record.reason = NR_REASON_BAD_REQUEST;
+    request->record.reason = (uint16_t)why;
     request->record.refusal = x->refusal;
-    nr_problem_answer(request,
-                      &(struct nr_problem){.status = status,
-                                           .reason = reason,
-                                           .detail = nr_reason_detail(NR_REASON_BAD_REQUEST)});
+    nr_problem_answer(
+        request,
+        &(struct nr_problem){.status = status, .reason = reason, .detail = nr_reason_detail(why)});
 }

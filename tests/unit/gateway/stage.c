@@ -64,6 +64,11 @@ void stage_silence(struct stage *s, uint32_t instance, bool silent)
     nr_sim_silence(s->sim, hosts[instance], silent);
 }
 
+void stage_silence_client(struct stage *s, bool silent)
+{
+    nr_sim_silence(s->sim, client_host, silent);
+}
+
 /* ---- instances ---- */
 
 static void on_accept(struct nr_op *op)

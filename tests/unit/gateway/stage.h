@@ -160,6 +160,7 @@ void stage_refuse(struct stage *s, uint32_t instance);
 /* Its host, and whether bytes of any kind reach it. */
 const char *stage_host(uint32_t instance);
 void stage_silence(struct stage *s, uint32_t instance, bool silent);
+void stage_silence_client(struct stage *s, bool silent);
 
 uint64_t stage_now_ns(const struct stage *s);
 /* Let that much time pass, whatever happens in it. */

@@ -272,25 +272,28 @@ static void complain(const struct peer *p, const char *want, const char *file, i
 
 enum match { MATCH_NO, MATCH_MORE, MATCH_YES };
 
-/* Is the pattern a prefix of the bytes? *ret_len: how many bytes it covers. */
-static enum match match(const char *pattern, const char *bytes, size_t len, size_t *ret_len)
+/* Is the pattern a prefix of the bytes? *ret_len: how many bytes it covers, from `at` on. */
+static enum match match(const char *pattern, const char *bytes, size_t at, size_t len,
+                        size_t *ret_len)
 {
-    size_t at = 0;
-
-    for (; *pattern != '\0'; pattern++) {
-        if (*pattern == '*') {
-            while (at < len && bytes[at] != pattern[1] && bytes[at] != '\r')
-                at++;
-            continue;
-        }
+    for (; *pattern != '\0' && *pattern != '*'; pattern++, at++) {
         if (at == len)
             return MATCH_MORE;
         if (bytes[at] != *pattern)
             return MATCH_NO;
-        at++;
     }
-    *ret_len = at;
-    return MATCH_YES;
+    if (*pattern == '\0') {
+        *ret_len = at;
+        return MATCH_YES;
+    }
+    for (;; at++) {
+        enum match rest = match(pattern + 1, bytes, at, len, ret_len);
+
+        if (rest != MATCH_NO)
+            return rest;
+        if (at == len || bytes[at] == '\r' || bytes[at] == '\n')
+            return MATCH_NO;
+    }
 }
 
 void peer_expect_at(struct peer *p, const char *text, const char *file, int line)
@@ -299,7 +302,7 @@ void peer_expect_at(struct peer *p, const char *text, const char *file, int line
     size_t len = 0;
 
     for (;;) {
-        switch (match(text, p->in, p->in_len, &len)) {
+        switch (match(text, p->in, 0, p->in_len, &len)) {
         case MATCH_YES: drop(p, len); return;
         case MATCH_NO: complain(p, text, file, line); return;
         case MATCH_MORE: break;

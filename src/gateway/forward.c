@@ -140,20 +140,30 @@ uint64_t nr_forward_client_limit_ns(const struct nr_request *request, const stru
 
 /* ---- the way to the service ---- */
 
+/* A list in several lines is one list, in their order: RFC 9110, 5.3. */
 static void forwarded_for(struct nr_request *request, const struct nr_peer *peer, bool believe)
 {
     struct nr_head *head = request->head;
     struct nr_arena *arena = request->down->arena;
-    struct nr_span before = nr_head_get(head, NR_FIELD_X_FORWARDED_FOR);
+    const struct nr_field *field = nr_head_find(head, NR_FIELD_X_FORWARDED_FOR, NULL);
     char ip[NR_ADDR_TEXT_BYTES];
     struct nr_span own = {ip, nr_addr_format_ip(&peer->addr, ip, sizeof(ip))};
+    struct nr_span list = {NULL, 0};
 
-    if (before.ptr == NULL) {
+    if (field == NULL) {
         nr_head_add(head, arena, NR_SPAN("X-Forwarded-For"), own);
         return;
     }
+    for (; believe && field != NULL; field = nr_head_find(head, NR_FIELD_X_FORWARDED_FOR, field)) {
+        struct nr_span line = nr_head_value(head, field);
+
+        if (line.len == 0)
+            continue;
+        list = nr_arena_printf(arena, "%.*s%.*s, ", (int)list.len, list.len > 0 ? list.ptr : "",
+                               (int)line.len, line.ptr);
+    }
     if (believe)
-        own = nr_arena_printf(arena, "%.*s, %s", (int)before.len, before.ptr, ip);
+        own = nr_arena_printf(arena, "%.*s%s", (int)list.len, list.len > 0 ? list.ptr : "", ip);
     nr_head_set(head, arena, NR_SPAN("X-Forwarded-For"), own);
 }
 
@@ -197,8 +207,11 @@ void nr_forward_request(struct nr_request *request, const struct nr_peer *peer)
                         host);
     if (!believe) {
         nr_head_remove(head, NR_FIELD_FORWARDED);
-        nr_head_remove(head, NR_FIELD_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS);
+        nr_head_remove_name(head, NR_SPAN("X-Request-Attempt"));
     }
+    /* Deadlines are in the ledger now; the call tells the service what is left of it. */
+    nr_head_remove(head, NR_FIELD_X_REQUEST_DEADLINE);
+    nr_head_remove(head, NR_FIELD_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS);
     nr_head_set(head, arena, NR_SPAN("X-Request-Id"), request->request_id);
     nr_head_add(head, arena, NR_SPAN("Via"),
                 head->version == 10 ? NR_SPAN("1.0 naru") : NR_SPAN("1.1 naru"));

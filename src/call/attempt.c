@@ -297,7 +297,9 @@ static void tell_upstream(struct nr_call *c, uint64_t now_ns)
     if (c->deadline.at_ns != NR_TIME_NEVER) {
         uint64_t left_ms = nr_deadline_left_ns(&c->deadline, now_ns) / 1000000;
 
-        nr_head_set(c->request, c->x.arena, NR_SPAN("X-Request-Deadline"), decimal(room, left_ms));
+        nr_head_remove(c->request, NR_FIELD_X_REQUEST_DEADLINE);
+        nr_head_add_own(c->request, c->x.arena, NR_FIELD_X_REQUEST_DEADLINE,
+                        NR_SPAN("X-Request-Deadline"), decimal(room, left_ms));
     }
     if (c->attempts > 1)
         nr_head_set(c->request, c->x.arena, NR_SPAN("X-Request-Attempt"),

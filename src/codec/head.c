@@ -163,13 +163,12 @@ struct nr_text nr_head_append_text(struct nr_head *head, struct nr_arena *arena,
 
 /* The text is laid out as on the wire, "Name: value CRLF", so that a writer can copy it in
  * one run with its neighbours. */
-void nr_head_add(struct nr_head *head, struct nr_arena *arena, struct nr_span name,
-                 struct nr_span value)
+static void append(struct nr_head *head, struct nr_arena *arena, enum nr_field_id id,
+                   struct nr_span name, struct nr_span value)
 {
     struct nr_field *field;
+    char *at;
 
-    nr_assert(nr_field_name_valid(name) && name.len <= UINT16_MAX);
-    nr_assert(nr_field_value_valid(value));
     grow_text(head, arena, name.len + value.len + 4);
     grow_fields(head, arena);
     field = &head->fields[head->field_count++];
@@ -178,14 +177,35 @@ void nr_head_add(struct nr_head *head, struct nr_arena *arena, struct nr_span na
         .name_len = (uint16_t)name.len,
         .value_at = head->text_len + (uint32_t)name.len + 2,
         .value_len = (uint32_t)value.len,
-        .id = (uint8_t)nr_field_lookup(name.ptr, name.len),
+        .id = (uint8_t)id,
     };
-    if (nr_field_in(field->id, NR_FIELDS_HOP))
-        field->flags = NR_FIELD_HOP;
-    put(head, name);
-    put(head, NR_SPAN(": "));
-    put(head, value);
-    put(head, NR_SPAN("\r\n"));
+    at = head->text + head->text_len;
+    memcpy(at, name.ptr, name.len);
+    at += name.len;
+    memcpy(at, ": ", 2);
+    at += 2;
+    if (value.len > 0)
+        memcpy(at, value.ptr, value.len);
+    memcpy(at + value.len, "\r\n", 2);
+    head->text_len += (uint32_t)(name.len + value.len) + 4;
+}
+
+void nr_head_add(struct nr_head *head, struct nr_arena *arena, struct nr_span name,
+                 struct nr_span value)
+{
+    enum nr_field_id id = nr_field_lookup(name.ptr, name.len);
+
+    nr_assert(nr_field_name_valid(name) && name.len <= UINT16_MAX);
+    nr_assert(nr_field_value_valid(value));
+    append(head, arena, id, name, value);
+    if (nr_field_in(id, NR_FIELDS_HOP))
+        head->fields[head->field_count - 1].flags = NR_FIELD_HOP;
+}
+
+void nr_head_add_own(struct nr_head *head, struct nr_arena *arena, enum nr_field_id id,
+                     struct nr_span name, struct nr_span value)
+{
+    append(head, arena, id, name, value);
 }
 
 void nr_head_set(struct nr_head *head, struct nr_arena *arena, struct nr_span name,

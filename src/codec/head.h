@@ -174,6 +174,12 @@ struct nr_span nr_head_get(const struct nr_head *head, enum nr_field_id id);
 void nr_head_add(struct nr_head *head, struct nr_arena *arena, struct nr_span name,
                  struct nr_span value);
 
+/* Append a known field of our own making, without looking: name is that of `id` (not a framing
+ * field), value is valid because we wrote it or parsed it. For the few that go into every message.
+ */
+void nr_head_add_own(struct nr_head *head, struct nr_arena *arena, enum nr_field_id id,
+                     struct nr_span name, struct nr_span value);
+
 /* Put bytes behind the text, for a pseudo-field: `head->path = nr_head_append_text(…)`. */
 struct nr_text nr_head_append_text(struct nr_head *head, struct nr_arena *arena,
                                    struct nr_span bytes);

@@ -151,7 +151,7 @@ static void forwarded_for(struct nr_request *request, const struct nr_peer *peer
     struct nr_span list = {NULL, 0};
 
     if (field == NULL) {
-        nr_head_add(head, arena, NR_SPAN("X-Forwarded-For"), own);
+        nr_head_add_own(head, arena, NR_FIELD_X_FORWARDED_FOR, NR_SPAN("X-Forwarded-For"), own);
         return;
     }
     for (; believe && field != NULL; field = nr_head_find(head, NR_FIELD_X_FORWARDED_FOR, field)) {
@@ -173,7 +173,7 @@ static void forwarded_field(struct nr_request *request, bool believe, enum nr_fi
     struct nr_head *head = request->head;
 
     if (nr_head_find(head, id, NULL) == NULL)
-        nr_head_add(head, request->down->arena, name, value);
+        nr_head_add_own(head, request->down->arena, id, name, value);
     else if (!believe)
         nr_head_set(head, request->down->arena, name, value);
 }
@@ -192,12 +192,19 @@ static void strip_prefix(struct nr_head *head, struct nr_arena *arena, struct nr
         head->path = nr_head_append_text(head, arena, NR_SPAN("/"));
 }
 
+static void identify(struct nr_request *request, struct nr_head *head)
+{
+    nr_head_remove(head, NR_FIELD_X_REQUEST_ID);
+    nr_head_add_own(head, request->down->arena, NR_FIELD_X_REQUEST_ID, NR_SPAN("X-Request-Id"),
+                    request->request_id);
+}
+
 void nr_forward_request(struct nr_request *request, const struct nr_peer *peer)
 {
     struct nr_head *head = request->head;
     struct nr_arena *arena = request->down->arena;
     bool believe = trusted(request->port, peer);
-    struct nr_span host = nr_arena_dup(arena, nr_head_text(head, head->authority));
+    struct nr_span host = nr_head_text(head, head->authority); /* outlives a text that moves */
 
     forwarded_for(request, peer, believe);
     forwarded_field(request, believe, NR_FIELD_X_FORWARDED_PROTO, NR_SPAN("X-Forwarded-Proto"),
@@ -212,9 +219,9 @@ void nr_forward_request(struct nr_request *request, const struct nr_peer *peer)
     /* Deadlines are in the ledger now; the call tells the service what is left of it. */
     nr_head_remove(head, NR_FIELD_X_REQUEST_DEADLINE);
     nr_head_remove(head, NR_FIELD_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS);
-    nr_head_set(head, arena, NR_SPAN("X-Request-Id"), request->request_id);
-    nr_head_add(head, arena, NR_SPAN("Via"),
-                head->version == 10 ? NR_SPAN("1.0 naru") : NR_SPAN("1.1 naru"));
+    identify(request, head);
+    nr_head_add_own(head, arena, NR_FIELD_VIA, NR_SPAN("Via"),
+                    head->version == 10 ? NR_SPAN("1.0 naru") : NR_SPAN("1.1 naru"));
     strip_prefix(head, arena,
                  request->port->worker->gateway->routes[request->record.route].conf->strip_prefix);
 }
@@ -242,9 +249,9 @@ void nr_forward_response(struct nr_request *request, struct nr_head *head)
     struct nr_gateway_worker *worker = request->port->worker;
 
     if (nr_head_find(head, NR_FIELD_DATE, NULL) == NULL)
-        nr_head_add(head, arena, NR_SPAN("Date"),
-                    nr_date_text(&worker->date, nr_io_wall_ns(worker->io)));
-    nr_head_set(head, arena, NR_SPAN("X-Request-Id"), request->request_id);
-    nr_head_add(head, arena, NR_SPAN("Via"),
-                head->version == 10 ? NR_SPAN("1.0 naru") : NR_SPAN("1.1 naru"));
+        nr_head_add_own(head, arena, NR_FIELD_DATE, NR_SPAN("Date"),
+                        nr_date_text(&worker->date, nr_io_wall_ns(worker->io)));
+    identify(request, head);
+    nr_head_add_own(head, arena, NR_FIELD_VIA, NR_SPAN("Via"),
+                    head->version == 10 ? NR_SPAN("1.0 naru") : NR_SPAN("1.1 naru"));
 }

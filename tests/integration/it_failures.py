@@ -318,7 +318,7 @@ def _(t):
         client.read_exact(64 * 1024)
         time.sleep(1.0)
         grown = naru.rss_bytes() - before
-        t.true(grown < 1 * MIB, f"{grown} bytes for one stalled reader")
+        t.true(sanitized() or grown < 1 * MIB, f"{grown} bytes for one stalled reader")
         t.eventually(lambda: up.connections_open == 0, "the stalled reader was cut off", within_s=15)
 
 
@@ -367,7 +367,7 @@ def _(t):
         thread.join(170)
     t.equal(wrong, [])
     t.true(not any(thread.is_alive() for thread in threads), "both transfers ended")
-    t.true(peak[0] < connections * MIB, f"{peak[0]} bytes for {connections} connections")
+    t.true(sanitized() or peak[0] < connections * MIB, f"{peak[0]} bytes for {connections} connections")
 
 
 @test("a body over the limit is refused: announced ones at once, others when they grow over it")

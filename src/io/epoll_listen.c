@@ -11,7 +11,13 @@
  * What threads share of a slot: `accepts` (an engine waits when it is not 0) and `under_way`
  * (connections in its mailbox). The receiving engine may have cancelled its accept by
  * the time the mail arrives; then the connection goes to another engine that waits, or is parked
- * until this one's next accept.
+ * until this one's next accept, or until a look every 100 ms finds another one waiting.
+ *
+ * EPOLLEXCLUSIVE tells of a connection once: the engine that was told and finds nobody who waits
+ * must pass the news on. It sets `left` and then looks once more who waits; who begins to wait says
+ * so in `accepts` and then looks at `left`. Both in sequentially consistent order, so at least one
+ * sees the other. Who sees `left` takes it and registers anew, for registering looks at the
+ * backlog.
  *
  * Out of descriptors: the accept at hand completes with NR_EFILES and the slot pauses for 100 ms;
  * a listener that is level-triggered would otherwise keep the engine spinning.
@@ -32,6 +38,7 @@ enum {
 };
 
 static const uint64_t pause_ns = 100u * 1000 * 1000;
+static const uint64_t retry_ns = 100u * 1000 * 1000;
 
 struct listener;
 
@@ -43,6 +50,7 @@ struct nr_slot {
     struct nr_link waiting; /* struct nr_accept, PENDING */
     struct nr_link parked;  /* struct handover that found nobody */
     struct nr_timer pause;  /* armed: out of descriptors */
+    struct nr_timer retry;  /* armed while something may be parked */
     struct nr_op closing;   /* posted to the engine when the listener closes */
     bool registered;
     bool closed;
@@ -58,6 +66,7 @@ struct listener {
     bool created; /* the path's file is ours: remove it at the end */
     _Atomic uint32_t refs;
     _Atomic bool closing;
+    _Atomic bool left; /* connections may be in the backlog that no engine will be told of */
     uint32_t count;
     struct nr_slot slots[];
 };
@@ -117,12 +126,10 @@ static void delist(struct nr_slot *slot)
     slot->registered = false;
 }
 
+/* Also when nobody waits here any more: this slot may be the only one that was told. */
 static void on_pause_over(struct nr_op *op)
 {
-    struct nr_slot *slot = nr_container_of(op, struct nr_slot, pause.op);
-
-    if (!nr_list_empty(&slot->waiting))
-        enlist(slot);
+    enlist(nr_container_of(op, struct nr_slot, pause.op));
 }
 
 static const struct nr_op_kind pause_kind = {on_pause_over, "io.accept_pause"};
@@ -159,8 +166,7 @@ static struct nr_slot *choose(struct nr_slot *self)
         struct nr_slot *slot = &l->slots[i];
         uint32_t sockets = nr_io_socket_count(&slot->engine->base);
 
-        if (slot == self || sockets >= best_sockets ||
-            atomic_load_explicit(&slot->accepts, memory_order_relaxed) == 0 ||
+        if (slot == self || sockets >= best_sockets || atomic_load(&slot->accepts) == 0 ||
             atomic_load_explicit(&slot->under_way, memory_order_relaxed) >= UNDER_WAY_MAX)
             continue;
         best = slot;
@@ -177,6 +183,34 @@ static void send_over(struct handover *h, struct nr_slot *to)
     atomic_fetch_add_explicit(&to->engine->base.sockets, 1, memory_order_relaxed);
     nr_io_post(&to->engine->base, &h->op);
 }
+
+static void pass_on(struct handover *h, struct nr_slot *to)
+{
+    atomic_fetch_sub_explicit(&h->to->engine->base.sockets, 1, memory_order_relaxed);
+    send_over(h, to);
+}
+
+static void park(struct nr_slot *slot, struct handover *h)
+{
+    struct nr_io *io = &slot->engine->base;
+
+    nr_list_push_back(&slot->parked, &h->op.link);
+    if (!nr_timer_armed(&slot->retry))
+        nr_timer_arm(io, &slot->retry, io->now_ns + retry_ns);
+}
+
+/* An engine that may be full for hours must not keep what another could take. */
+static void on_retry(struct nr_op *op)
+{
+    struct nr_slot *slot = nr_container_of(op, struct nr_slot, retry.op), *other;
+
+    while (!nr_list_empty(&slot->parked) && (other = choose(slot)) != NULL)
+        pass_on(nr_container_of(nr_list_pop_front(&slot->parked), struct handover, op.link), other);
+    if (!nr_list_empty(&slot->parked))
+        nr_timer_arm(&slot->engine->base, &slot->retry, slot->engine->base.now_ns + retry_ns);
+}
+
+static const struct nr_op_kind retry_kind = {on_retry, "io.handover_retry"};
 
 static void on_handover(struct nr_op *op)
 {
@@ -195,10 +229,9 @@ static void on_handover(struct nr_op *op)
         drop(slot->engine, h->fd);
         free(h);
     } else if ((other = choose(slot)) != NULL) {
-        atomic_fetch_sub_explicit(&slot->engine->base.sockets, 1, memory_order_relaxed);
-        send_over(h, other);
+        pass_on(h, other);
     } else {
-        nr_list_push_back(&slot->parked, &h->op.link);
+        park(slot, h);
     }
     listener_unref(l);
 }
@@ -226,6 +259,15 @@ static void give(struct nr_slot *self, struct nr_slot *to, int fd, const struct 
 }
 
 /* ---- accepting ---- */
+
+/* Nobody waits, so the connections stay in the backlog, and whoever begins to wait must know. */
+static void leave(struct nr_slot *slot)
+{
+    delist(slot);
+    atomic_store(&slot->listener->left, true);
+    if (choose(slot) != NULL) /* somebody began meanwhile, perhaps before `left` was to be seen */
+        enlist(slot);
+}
 
 /* True: try again for the next connection. */
 static bool accept_failed(struct nr_slot *slot, int error)
@@ -265,7 +307,7 @@ static void on_connections(struct nr_op *op)
         int fd;
 
         if (to == NULL) {
-            delist(slot);
+            leave(slot);
             break;
         }
         fd = accept4(l->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -305,7 +347,9 @@ void nr_epoll_accept(struct nr_listener *listener, struct nr_io *io, struct nr_a
         return;
     }
     nr_list_push_back(&slot->waiting, &accept->op.link);
-    atomic_fetch_add_explicit(&slot->accepts, 1, memory_order_relaxed);
+    atomic_fetch_add(&slot->accepts, 1);
+    if (!nr_timer_armed(&slot->pause) && atomic_load(&l->left) && atomic_exchange(&l->left, false))
+        delist(slot);
     enlist(slot);
 }
 
@@ -333,6 +377,7 @@ static void close_slot(struct nr_slot *slot)
     delist(slot);
     slot->closed = true;
     nr_timer_disarm(&slot->engine->base, &slot->pause);
+    nr_timer_disarm(&slot->engine->base, &slot->retry);
     nr_list_remove(&slot->of_engine);
     while ((accept = take_waiting(slot)) != NULL)
         nr_engine_ready(&slot->engine->base, &accept->op, NR_ECANCELED);
@@ -360,6 +405,7 @@ static void slot_init(struct nr_slot *slot, struct listener *l, struct nr_io *io
     nr_link_init(&slot->waiting);
     nr_link_init(&slot->parked);
     nr_engine_internal_timer_init(&slot->pause, &pause_kind);
+    nr_engine_internal_timer_init(&slot->retry, &retry_kind);
     nr_engine_internal_init(&slot->closing, &closing_kind);
     nr_list_push_back(&slot->engine->slots, &slot->of_engine);
 }

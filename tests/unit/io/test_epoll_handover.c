@@ -3,9 +3,11 @@
  * some: none may get lost between them. Meant for TSan too. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -260,12 +262,159 @@ static void too_late_and_another_waits(void **state)
     a_connection_that_comes_too_late(true);
 }
 
+/* ---- connections that stayed in the backlog ---- */
+
+/* Waits once; the test asks from outside whether it has been served. */
+struct shy {
+    struct nr_op start;  /* posted: accept once */
+    struct nr_op finish; /* posted: close and stop */
+    struct nr_io *io;
+    struct nr_listener *listener;
+    struct nr_accept accept;
+    struct nr_sock *sock;
+    _Atomic bool served;
+};
+
+static void on_shy_accept(struct nr_op *op)
+{
+    struct shy *s = nr_container_of(op, struct shy, accept.op);
+
+    assert_int_equal(op->result, NR_OK);
+    s->sock = s->accept.sock;
+    atomic_store(&s->served, true);
+}
+
+static void on_shy_start(struct nr_op *op)
+{
+    struct shy *s = nr_container_of(op, struct shy, start);
+
+    nr_listener_accept(s->listener, s->io, &s->accept);
+}
+
+static void on_shy_finish(struct nr_op *op)
+{
+    struct shy *s = nr_container_of(op, struct shy, finish);
+
+    nr_sock_close(s->sock, NR_CLOSE_GRACEFUL);
+    nr_io_stop(s->io);
+}
+
+static const struct nr_op_kind shy_accept_kind = {on_shy_accept, "test.shy_accept"};
+static const struct nr_op_kind shy_start_kind = {on_shy_start, "test.shy_start"};
+static const struct nr_op_kind shy_finish_kind = {on_shy_finish, "test.shy_finish"};
+
+static void sleep_ms(long ms)
+{
+    const struct timespec t = {.tv_nsec = ms * 1000 * 1000};
+
+    nanosleep(&t, NULL);
+}
+
+static void connect_one(struct nr_io *io, struct nr_connect *connect, struct nr_addr to)
+{
+    connect->to = to;
+    nr_op_init(&connect->op, &nothing_kind);
+    nr_sock_connect(io, connect);
+    while (!nr_op_idle(&connect->op))
+        nr_epoll_turn(io, ms_ns);
+    assert_int_equal(connect->op.result, NR_OK);
+}
+
+static bool turn_until(struct nr_io *io, const int *calls)
+{
+    for (int i = 0; i < 2000 && *calls == 0; i++)
+        nr_epoll_turn(io, ms_ns);
+    return *calls > 0;
+}
+
+/* The first engine sleeps in epoll_wait, has been served and waits no more; nor does the second.
+ * The kernel tells the first alone of the next connection. Later the second, which is registered
+ * and was never told, has room again: it must find the connection without a third one's help. */
+static void who_has_room_again_finds_what_was_left(void **state)
+{
+    struct nr_io *io[2] = {engine_new(), engine_new()};
+    struct nr_io *own = engine_new();
+    struct nr_listen_conf conf = {.inherited_fd = -1};
+    struct nr_connect connects[2];
+    struct shy first = {.io = io[0]};
+    struct nr_thread *thread;
+    struct taken second, again;
+
+    assert_int_equal(nr_addr_parse("127.0.0.1:0", &conf.address, NULL), NR_OK);
+    assert_int_equal(nr_listener_open(io, 2, &conf, &first.listener, NULL), NR_OK);
+    nr_op_init(&first.start, &shy_start_kind);
+    nr_op_init(&first.finish, &shy_finish_kind);
+    nr_op_init(&first.accept.op, &shy_accept_kind);
+    nr_listener_accept(first.listener, io[0], &first.accept); /* registered before the second */
+    wait_for_one(first.listener, io[1], &second); /* or the first would leave the listener */
+    assert_int_equal(nr_thread_start("first", run_engine, io[0], &thread, NULL), NR_OK);
+    connect_one(own, &connects[0], nr_listener_address(first.listener));
+    while (!atomic_load(&first.served))
+        sleep_ms(1);
+    sleep_ms(20); /* back in epoll_wait */
+    nr_op_cancel(io[1], &second.accept.op);
+    nr_epoll_turn(io[1], 0);
+    assert_int_equal(second.accept.op.result, NR_ECANCELED);
+    connect_one(own, &connects[1], nr_listener_address(first.listener));
+    sleep_ms(50); /* the first is told, and nobody waits */
+    wait_for_one(first.listener, io[1], &again);
+    assert_true(turn_until(io[1], &again.calls));
+    assert_int_equal(again.accept.op.result, NR_OK);
+    nr_sock_close(again.accept.sock, NR_CLOSE_GRACEFUL);
+    nr_io_post(io[0], &first.finish);
+    nr_thread_join(thread);
+    for (int i = 0; i < 2; i++)
+        nr_sock_close(connects[i].sock, NR_CLOSE_GRACEFUL);
+    nr_listener_close(first.listener);
+    for (int i = 0; i < 2; i++)
+        nr_io_free(io[i]);
+    nr_epoll_turn(own, 0);
+    nr_io_free(own);
+}
+
+/* Parked with the second engine, which waits no more; the first begins to wait. */
+static void what_is_parked_goes_to_who_waits_later(void **state)
+{
+    struct nr_io *io[2] = {engine_new(), engine_new()};
+    struct nr_listen_conf conf = {.inherited_fd = -1};
+    struct nr_listener *listener;
+    struct nr_connect connect;
+    struct taken first, second;
+
+    assert_int_equal(nr_addr_parse("127.0.0.1:0", &conf.address, NULL), NR_OK);
+    assert_int_equal(nr_listener_open(io, 2, &conf, &listener, NULL), NR_OK);
+    wait_for_one(listener, io[0], &first);
+    nr_op_cancel(io[0], &first.accept.op);
+    wait_for_one(listener, io[1], &second);
+    connect_one(io[0], &connect, nr_listener_address(listener));
+    for (int i = 0; i < 1000 && nr_io_socket_count(io[1]) == 0; i++)
+        nr_epoll_turn(io[0], ms_ns);
+    nr_op_cancel(io[1], &second.accept.op);
+    nr_epoll_turn(io[1], 0); /* the mail finds nobody */
+    assert_int_equal(nr_io_socket_count(io[1]), 1);
+    wait_for_one(listener, io[0], &first);
+    for (int i = 0; i < 1000 && first.calls == 0; i++) {
+        nr_epoll_turn(io[1], ms_ns);
+        nr_epoll_turn(io[0], 0);
+    }
+    assert_int_equal(first.calls, 1);
+    assert_int_equal(first.accept.op.result, NR_OK);
+    assert_int_equal(nr_io_socket_count(io[1]), 0);
+    nr_sock_close(first.accept.sock, NR_CLOSE_GRACEFUL);
+    nr_sock_close(connect.sock, NR_CLOSE_GRACEFUL);
+    nr_listener_close(listener);
+    for (int i = 0; i < 2; i++)
+        nr_io_free(io[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_connection_is_lost_between_engines),
         cmocka_unit_test(too_late_and_nobody_waits),
         cmocka_unit_test(too_late_and_another_waits),
+        cmocka_unit_test(who_has_room_again_finds_what_was_left),
+        cmocka_unit_test(what_is_parked_goes_to_who_waits_later),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

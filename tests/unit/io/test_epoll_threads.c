@@ -167,15 +167,20 @@ struct server {
     struct nr_accept accept;
     struct nr_sock *socks[CLIENTS];
     uint32_t count;
+    _Atomic uint32_t accepted; /* the same for the eyes of others */
+    _Atomic bool listens_no_more;
 };
 
 static void on_accept(struct nr_op *op)
 {
     struct server *s = nr_container_of(op, struct server, accept.op);
 
-    if (op->result != NR_OK)
-        return; /* the listener was closed */
+    if (op->result != NR_OK) { /* the listener was closed */
+        atomic_store(&s->listens_no_more, true);
+        return;
+    }
     s->socks[s->count++] = s->accept.sock;
+    atomic_store(&s->accepted, s->count);
     nr_listener_accept(s->listener, s->io, &s->accept);
 }
 
@@ -242,23 +247,24 @@ struct ticker {
     bool closing;
 };
 
-/* When all are in: the first server closes the listener, then all leave. */
+/* When all are in: the first server closes the listener; when all have heard of it, they leave. Not
+ * earlier: a connection may be counted for a server and still be on its way to it. */
 static void on_tick(struct nr_op *op)
 {
     struct ticker *t = nr_container_of(op, struct ticker, timer.op);
     struct clients *all = t->all;
-    uint32_t accepted = 0;
+    uint32_t accepted = 0, closed = 0;
 
-    for (int i = 0; i < SERVERS; i++)
-        accepted += nr_io_socket_count(all->servers[i].io);
-    if (accepted < CLIENTS) {
-        nr_timer_arm(all->io, &t->timer, nr_io_now_ns(all->io) + ms_ns);
-        return;
+    for (int i = 0; i < SERVERS; i++) {
+        accepted += atomic_load(&all->servers[i].accepted);
+        closed += atomic_load(&all->servers[i].listens_no_more);
     }
-    if (!t->closing) {
+    if (accepted == CLIENTS && !t->closing) {
         t->closing = true;
         nr_io_post(all->servers[0].io, &all->servers[0].close);
-        nr_timer_arm(all->io, &t->timer, nr_io_now_ns(all->io) + 20 * ms_ns);
+    }
+    if (closed < SERVERS) {
+        nr_timer_arm(all->io, &t->timer, nr_io_now_ns(all->io) + ms_ns);
         return;
     }
     for (int i = 0; i < SERVERS; i++)
@@ -318,6 +324,7 @@ static void connections_go_to_the_least_loaded_engine(void **state)
 struct nap {
     struct nr_work work;
     _Atomic bool *go;
+    _Atomic int *started;
     int *left;
     struct nr_io *io;
 };
@@ -326,6 +333,7 @@ static void take_nap(struct nr_work *work)
 {
     struct nap *nap = nr_container_of(work, struct nap, work);
 
+    atomic_fetch_add(nap->started, 1);
     while (!atomic_load(nap->go))
         sleep_us(100);
 }
@@ -359,16 +367,17 @@ static void work_that_blocks(void **state)
     struct nr_io *io = engine_new(NULL);
     struct nap *naps = calloc(JOBS, sizeof(*naps));
     _Atomic bool go = false;
+    _Atomic int started = 0;
     struct starter starter = {.go = &go};
     int left = JOBS, refused = 0;
 
     for (int i = 0; i < JOBS; i++) {
-        naps[i] = (struct nap){.go = &go, .left = &left, .io = io};
+        naps[i] = (struct nap){.go = &go, .started = &started, .left = &left, .io = io};
         naps[i].work.run = take_nap;
         nr_op_init(&naps[i].work.op, &nap_kind);
         nr_io_work(io, &naps[i].work);
-        if (i < 3)
-            sleep_us(20000);
+        while (i == 1 && atomic_load(&started) < 2)
+            sleep_us(100);
     }
     for (int i = 0; i < 3; i++)
         nr_op_cancel(io, &naps[i].work.op);
@@ -392,16 +401,17 @@ static void work_that_blocks(void **state)
 struct report {
     _Atomic int count;
     _Atomic uint64_t held_ns;
-    _Atomic bool named;
 };
 
+/* On a busy machine any operation may be held up, so only the hog counts. */
 static void on_stall(void *ctx, const char *op_name, uint64_t held_ns)
 {
     struct report *report = ctx;
 
+    if (strcmp(op_name, "test.hog") != 0)
+        return;
     atomic_fetch_add(&report->count, 1);
     atomic_store(&report->held_ns, held_ns);
-    atomic_store(&report->named, strcmp(op_name, "test.hog") == 0);
 }
 
 static void on_hog(struct nr_op *op)
@@ -436,7 +446,6 @@ static void the_watchdog_names_who_holds_the_loop_once(void **state)
     nr_timer_arm(io, &stopper.timer, nr_io_now_ns(io) + 200 * ms_ns); /* idle is no stall */
     nr_io_run(io);
     assert_int_equal(atomic_load(&report.count), 1);
-    assert_true(atomic_load(&report.named));
     assert_true(atomic_load(&report.held_ns) >= 20 * ms_ns);
     nr_io_free(io);
 }

@@ -140,14 +140,21 @@ static enum nr_code make_engines(struct nr_serve *serve, struct nr_err *err)
 }
 
 /* A proxied connection needs two descriptors. What the limit cannot bear is only said: not every
- * naru gets as many connections as it would take. */
+ * naru gets as many connections as it would take. And said only of a number that somebody wrote:
+ * the default is meant to be out of the way, not a promise. */
 static void check_file_limit(struct nr_serve *serve)
 {
     uint64_t limit = nr_io_raise_file_limit();
     uint64_t connections = 0, needed;
 
-    for (uint32_t i = 0; i < serve->conf->listen_count; i++)
-        connections += serve->conf->listen[i].limits.max_connections;
+    for (uint32_t i = 0; i < serve->conf->listen_count; i++) {
+        const struct nr_listen_limits_conf *limits = &serve->conf->listen[i].limits;
+
+        if (nr_section_has(&limits->at, "max_connections"))
+            connections += limits->max_connections;
+    }
+    if (connections == 0)
+        return;
     needed = connections * 2 + FILES_BESIDES;
     if (limit == 0 || limit >= needed)
         return;

@@ -7,6 +7,16 @@
  * idempotent or certainly unprocessed, its body is still at hand and time is left. `call` does not
  * know who asks.
  *
+ * The service is told how much time it has (`X-Request-Deadline: <milliseconds left>`, when there
+ * is a deadline; it replaces what the request carried) and, from the second attempt on, that it may
+ * have seen this request before (`X-Request-Attempt: 2`). The deadline bounds everything, the
+ * answer's body included, but a tunnel: after a 101 only silence ends it.
+ *
+ * `end` carries what the last attempt's exchange ended with; NR_END_RESET when the owner or the
+ * deadline took it away, NR_END_UNPROCESSED when there was no attempt. Why is in nr_call_reason. A
+ * failure of an attempt costs the instance its good name (nr_service_report), but for a pooled
+ * connection that had gone stale and a client that left.
+ *
  * Events reach the owner only from the attempt that is answered: 1xx heads are passed on as they
  * come, and the first final head commits the call. */
 #ifndef NR_CALL_CALL_H
@@ -27,11 +37,11 @@ struct nr_call_budget {
 struct nr_call_conf {
     struct nr_service_pools *pools;
     struct nr_head *head;   /* the request to send; the call may set deadline and attempt fields in
-                               it.   Lives as long as the call */
+                               it. Lives as long as the call */
     struct nr_arena *arena; /* for response heads */
     struct nr_deadline deadline;
-    struct nr_record *record; /* attempts and ledger are written here */
-    struct nr_call_budget *budget;
+    struct nr_record *record;      /* attempts and ledger are written here */
+    struct nr_call_budget *budget; /* NULL: no body is kept */
     const struct nr_exchange_events *events;
     void *owner;
     bool ended; /* no request body follows */

@@ -3,7 +3,7 @@
  *
  * Two hosts are drawn at random by weight, and the cheaper one is taken:
  *
- *     cost = latency × penalty × (1 + in_flight / weight)
+ *     cost = latency × penalty × (1 + in_flight × burden),   burden = 1 / weight
  *
  * Two random choices come close to choosing the best of all, without everybody running to the same
  * best host at once (Mitzenmacher 2001).
@@ -25,8 +25,6 @@
  * multiplications cost less than a library call under a lock, and are the same on every machine. */
 #include "policy/balance.h"
 
-#include "base/assert.h"
-
 static const float latency_fade_ns = 10e9f;
 static const float penalty_fade_ns = 3e9f;
 static const float penalty_step = 4.0f;
@@ -42,7 +40,7 @@ static float fade(uint64_t since_ns, uint64_t now_ns, float constant_ns)
 
 float nr_balance_cost(const struct nr_balance_host *host, uint64_t now_ns)
 {
-    float load = (float)host->in_flight / (float)host->weight;
+    float load = (float)host->in_flight * host->burden;
     float penalty = 1.0f + (host->penalty - 1.0f) * fade(host->stamp_ns, now_ns, penalty_fade_ns);
 
     if (host->ewma_ns <= 0.0f)
@@ -77,57 +75,20 @@ void nr_balance_observe(struct nr_balance_host *host, uint64_t now_ns, uint64_t 
     host->stamp_ns = now_ns;
 }
 
-/* Weights of the hosts that may be taken, without `except`. */
-static uint64_t weight_of_all(const struct nr_balance_set *b, uint64_t skip, uint32_t except)
-{
-    uint64_t total = 0;
-
-    for (uint32_t i = 0; i < b->count; i++)
-        if (i != except && nr_balance_takes(b, i, skip))
-            total += b->hosts[i].weight;
-    return total;
-}
-
-static uint32_t draw(const struct nr_balance_set *b, uint64_t skip, uint32_t except,
-                     struct nr_random *random)
-{
-    uint64_t total = weight_of_all(b, skip, except);
-    uint64_t at;
-
-    if (total == 0)
-        return NR_BALANCE_NONE;
-    at = nr_random_below(random, total);
-    for (uint32_t i = 0; i < b->count; i++) {
-        if (i == except || !nr_balance_takes(b, i, skip))
-            continue;
-        if (at < b->hosts[i].weight)
-            return i;
-        at -= b->hosts[i].weight;
-    }
-    nr_assert(!"the weights add up");
-    return NR_BALANCE_NONE;
-}
-
-/* All hosts up, none skipped, equal weights: no need to look at more than two. */
-static bool is_plain(const struct nr_balance_set *b, uint64_t skip)
-{
-    return skip == 0 && b->equal != 0 && b->up == b->count && b->count > 1;
-}
-
 uint32_t nr_balance_pick_p2c(struct nr_balance_set *b, uint64_t skip, struct nr_random *random,
                              uint64_t now_ns)
 {
     uint32_t first, second;
 
-    if (is_plain(b, skip)) {
+    if (nr_balance_is_plain(b, skip)) {
         first = (uint32_t)nr_random_below(random, b->count);
         second = (uint32_t)nr_random_below(random, b->count - 1);
         second += second >= first;
     } else {
-        first = draw(b, skip, NR_BALANCE_NONE, random);
+        first = nr_balance_draw(b, skip, NR_BALANCE_NONE, random);
         if (first == NR_BALANCE_NONE)
             return NR_BALANCE_NONE;
-        second = draw(b, skip, first, random);
+        second = nr_balance_draw(b, skip, first, random);
         if (second == NR_BALANCE_NONE)
             return first;
     }

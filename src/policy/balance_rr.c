@@ -16,20 +16,23 @@
 
 uint32_t nr_balance_pick_rr(struct nr_balance_set *b, uint64_t skip)
 {
+    struct nr_balance_host *hosts = b->hosts; /* in registers: writing turns may not reload them */
+    uint32_t count = b->count;
     uint32_t best = NR_BALANCE_NONE;
+    int64_t best_turn = INT64_MIN;
     int64_t total = 0;
 
-    for (uint32_t i = 0; i < b->count; i++) {
-        struct nr_balance_host *host = &b->hosts[i];
-
-        if (!nr_balance_takes(b, i, skip))
+    for (uint32_t i = 0; i < count; i++) {
+        if (!nr_balance_takes(&hosts[i], i, skip))
             continue;
-        host->turn += host->weight;
-        total += host->weight;
-        if (best == NR_BALANCE_NONE || host->turn > b->hosts[best].turn)
+        hosts[i].turn += hosts[i].weight;
+        total += hosts[i].weight;
+        if (hosts[i].turn > best_turn) {
+            best_turn = hosts[i].turn;
             best = i;
+        }
     }
     if (best != NR_BALANCE_NONE)
-        b->hosts[best].turn -= total;
+        hosts[best].turn -= total;
     return best;
 }

@@ -90,7 +90,7 @@ static void never_a_busier_one(void **state)
                 nr_balance_mark(&b.set, other, !b.hosts[other].up);
             host = nr_balance_pick_least(&b.set, skip);
             for (uint32_t h = 0; h < HOSTS; h++) {
-                if (!nr_balance_takes(&b.set, h, skip))
+                if (!nr_balance_takes(&b.hosts[h], h, skip))
                     continue;
                 assert_true(host != NR_BALANCE_NONE);
                 assert_true((uint64_t)b.hosts[host].in_flight * b.hosts[h].weight <=
@@ -98,7 +98,7 @@ static void never_a_busier_one(void **state)
             }
             if (host == NR_BALANCE_NONE)
                 continue;
-            assert_true(nr_balance_takes(&b.set, host, skip));
+            assert_true(nr_balance_takes(&b.hosts[host], host, skip));
             b.hosts[host].in_flight++;
             if (b.hosts[other].in_flight > 0 && step % 2 == 0)
                 b.hosts[other].in_flight--;

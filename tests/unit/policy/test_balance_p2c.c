@@ -199,10 +199,10 @@ static void nothing_overflows_and_only_takable_hosts_are_taken(void **state)
             }
             host = pick(&b, skip);
             for (uint32_t h = 0; h < count && host == NR_BALANCE_NONE; h++)
-                assert_false(nr_balance_takes(&b.set, h, skip));
+                assert_false(nr_balance_takes(&b.hosts[h], h, skip));
             if (host == NR_BALANCE_NONE)
                 continue;
-            assert_true(nr_balance_takes(&b.set, host, skip));
+            assert_true(nr_balance_takes(&b.hosts[host], host, skip));
             nr_balance_observe(&b.hosts[host], b.now_ns,
                                nr_random_u64(&random) >> nr_random_below(&random, 64),
                                nr_random_below(&random, 2) == 0);

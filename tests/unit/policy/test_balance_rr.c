@@ -119,7 +119,7 @@ static void shares_are_exact_for_any_weights(void **state)
                 nr_balance_mark(&b.set, flap, !b.hosts[flap].up);
             host = nr_balance_pick_rr(&b.set, skip);
             if (host != NR_BALANCE_NONE)
-                assert_true(nr_balance_takes(&b.set, host, skip));
+                assert_true(nr_balance_takes(&b.hosts[host], host, skip));
             for (uint32_t h = 0; h < count; h++) {
                 sum += b.hosts[h].turn;
                 assert_true(llabs(b.hosts[h].turn) <= 2 * (int64_t)total);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/slow_start.h"
+
+#define S ((uint64_t)1000000000)
+
+static void a_share_grows_over_the_window(void **state)
+{
+    static const struct {
+        uint64_t from_s, now_s;
+        uint32_t weight, want;
+    } cases[] = {
+        {100, 100, 1000, 100},
+        {100, 101, 1000, 100},
+        {100, 103, 1000, 100},
+        {100, 106, 1000, 200},
+        {100, 115, 1000, 500},
+        {100, 129, 1000, 966},
+        {100, 130, 1000, 1000},
+        {100, 999, 1000, 1000},
+        {100, 99, 1000, 100},
+        {100, 100, 1, 1},
+        {100, 115, 4294967295, 2147483647},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_int_equal(
+            nr_slow_start_weight(cases[i].weight, cases[i].from_s * S, cases[i].now_s * S, 30 * S),
+            cases[i].want);
+    assert_int_equal(nr_slow_start_weight(1000, 0, 0, 0), 1000);
+    assert_false(nr_slow_start_over(100, 99, 10));
+    assert_false(nr_slow_start_over(100, 109, 10));
+    assert_true(nr_slow_start_over(100, 110, 10));
+}
+
+static void it_never_shrinks(void **state)
+{
+    uint32_t before = 0;
+
+    for (uint64_t now = 0; now <= 31 * S; now += S / 100) {
+        uint32_t weight = nr_slow_start_weight(1000, 0, now, 30 * S);
+
+        assert_true(weight >= before && weight >= 100 && weight <= 1000);
+        before = weight;
+    }
+    assert_int_equal(before, 1000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_share_grows_over_the_window),
+        cmocka_unit_test(it_never_shrinks),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -42,26 +42,28 @@ static void check(struct world *world, bool right, const char *what)
         simtest_fail(world->test, world->sim, "%s", what);
 }
 
-/* ---- bodies: byte i of the body with this key ---- */
+/* ---- bodies: byte i of the body with this key is pattern[(key + i) % PATTERN_PERIOD] ---- */
 
-enum { PIECE_BYTES = 4096 };
-
-static char body_byte(uint64_t key, uint64_t at)
+static const char *pattern_at(const struct world *world, uint64_t key, uint64_t at)
 {
-    return (char)('a' + (key * 7 + at * 13 + (at >> 8)) % 26);
+    return world->pattern + (key + at) % PATTERN_PERIOD;
+}
+
+static void pattern_init(struct world *world)
+{
+    for (int i = 0; i < PATTERN_PERIOD + PIECE_BYTES; i++)
+        world->pattern[i] = (char)(i % PATTERN_PERIOD);
 }
 
 /* Send from *at on; true when all of it has been taken. */
-static bool send_pattern(struct nr_exchange *x, uint64_t key, uint64_t total, uint64_t *at)
+static bool send_pattern(const struct world *world, struct nr_exchange *x, uint64_t key,
+                         uint64_t total, uint64_t *at)
 {
-    char piece[PIECE_BYTES];
-
     do {
-        size_t len = total - *at < PIECE_BYTES ? (size_t)(total - *at) : PIECE_BYTES, taken;
+        size_t len = total - *at < PIECE_BYTES ? (size_t)(total - *at) : PIECE_BYTES;
+        struct nr_span piece = {pattern_at(world, key, *at), len};
+        size_t taken = nr_exchange_send_body(x, piece, *at + len == total);
 
-        for (size_t i = 0; i < len; i++)
-            piece[i] = body_byte(key, *at + i);
-        taken = nr_exchange_send_body(x, (struct nr_span){piece, len}, *at + len == total);
         *at += taken;
         if (taken < len)
             return false;
@@ -73,10 +75,15 @@ static void check_pattern(struct world *world, struct nr_exchange *x, uint64_t k
 {
     struct nr_span bytes = nr_exchange_pending(x);
 
-    for (size_t i = 0; i < bytes.len; i++)
-        check(world, bytes.ptr[i] == body_byte(key, *at + i), "a byte of a body is wrong");
-    *at += bytes.len;
-    nr_exchange_consume(x, bytes.len);
+    while (bytes.len > 0) {
+        size_t len = bytes.len < PIECE_BYTES ? bytes.len : PIECE_BYTES;
+
+        check(world, memcmp(bytes.ptr, pattern_at(world, key, *at), len) == 0,
+              "a byte of a body is wrong");
+        nr_exchange_consume(x, len);
+        *at += len;
+        bytes = nr_exchange_pending(x);
+    }
 }
 
 /* ---- an instance: "/KEY/BYTES/DELAY_MS" answers that body after that time ---- */
@@ -104,7 +111,8 @@ static void answer(struct serving *serving)
     nr_head_add(&head, serving->x->arena, NR_SPAN("X-Body"), NR_SPAN("pattern"));
     head.body_length = serving->chunked ? NR_BODY_CHUNKED : (int64_t)serving->body_bytes;
     nr_exchange_send_head(serving->x, &head, false);
-    send_pattern(serving->x, serving->key, serving->body_bytes, &serving->sent);
+    send_pattern(serving->instance->world, serving->x, serving->key, serving->body_bytes,
+                 &serving->sent);
 }
 
 static void delay_over(struct nr_op *op)
@@ -141,7 +149,8 @@ static void serving_writable(struct nr_exchange *x)
     struct serving *serving = x->owner;
 
     if (serving->answered && serving->sent < serving->body_bytes)
-        send_pattern(x, serving->key, serving->body_bytes, &serving->sent);
+        send_pattern(serving->instance->world, x, serving->key, serving->body_bytes,
+                     &serving->sent);
 }
 
 static void serving_end(struct nr_exchange *x, enum nr_end end)
@@ -305,7 +314,8 @@ static void asking_writable(struct nr_exchange *x)
     struct asking *asking = x->owner;
 
     if (asking->uploaded < asking->upload_bytes)
-        send_pattern(x, asking->key, asking->upload_bytes, &asking->uploaded);
+        send_pattern(asking->client->world, x, asking->key, asking->upload_bytes,
+                     &asking->uploaded);
 }
 
 static void asking_end(struct nr_exchange *x, enum nr_end end)
@@ -387,7 +397,7 @@ static void ask(struct client *client)
     asking->x = nr_client_open(client->pool, &asking->arena, &asking_events, asking, false);
     nr_exchange_send_head(asking->x, &head, asking->upload_bytes == 0);
     if (asking->upload_bytes > 0)
-        send_pattern(asking->x, asking->key, asking->upload_bytes, &asking->uploaded);
+        send_pattern(world, asking->x, asking->key, asking->upload_bytes, &asking->uploaded);
 }
 
 void world_load(struct world *world, uint32_t requests)
@@ -467,6 +477,7 @@ void world_init(struct world *world, struct simtest *test)
     };
 
     *world = (struct world){.test = test};
+    pattern_init(world);
     simtest_conf(test, &conf);
     world->sim = nr_sim_new(&conf);
     world->gateway_io = nr_sim_engine(world->sim, gateway_host);

@@ -22,7 +22,7 @@
 #include "io/sim.h"
 #include "simtest.h"
 
-enum { INSTANCES = 3, CLIENTS = 8, DEADLINE_MS = 2000 };
+enum { INSTANCES = 3, CLIENTS = 8, DEADLINE_MS = 2000, PATTERN_PERIOD = 251, PIECE_BYTES = 4096 };
 
 struct world;
 
@@ -71,6 +71,7 @@ struct world {
     struct instance instances[INSTANCES];
     struct client clients[CLIENTS];
     struct verdict verdict;
+    char pattern[PATTERN_PERIOD + PIECE_BYTES];
     bool gateway_drained;
     bool checker_stopped;
 };

@@ -96,6 +96,8 @@ void nr_record_id_of(struct nr_span text, uint64_t ret_id[2]);
 struct nr_record_sink {
     void (*done)(struct nr_record_sink *sink, const struct nr_record *record,
                  const struct nr_record_view *view);
+    /* From now on records may carry ids of the latest configuration; may be NULL. */
+    void (*renamed)(struct nr_record_sink *sink);
 };
 
 /* A ring of the latest records of one worker. One writer, any readers. */

@@ -26,6 +26,7 @@
 #include "io/io.h"
 #include "io/logpipe.h"
 #include "observe/log.h"
+#include "observe/names.h"
 #include "observe/observe.h"
 
 enum { NR_SIGNALS = 2 };
@@ -48,7 +49,7 @@ struct nr_serve_worker {
 struct nr_serve {
     struct nr_config *config;
     const struct nr_gateway_conf *conf;
-    struct nr_observe_names names;
+    struct nr_observe_names *names;
     struct nr_logpipe *access_pipe; /* NULL: no access log */
     struct nr_logpipe *program_pipe;
     struct nr_log log;
@@ -68,8 +69,7 @@ struct nr_serve {
     struct nr_server *admin_server;
     struct nr_addr admin_address;
 
-    struct nr_health_checker **checkers;
-    uint32_t waiting; /* names to resolve; workers to drain; checkers to stop, in this order */
+    uint32_t waiting; /* workers to drain */
     struct nr_err name_err;
 
     struct nr_signal signals[NR_SIGNALS];

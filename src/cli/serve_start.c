@@ -71,28 +71,6 @@ static enum nr_code open_logs(struct nr_serve *serve, struct nr_err *err)
     return conf->access_log.enabled ? nr_logpipe_new(&access, &serve->access_pipe, err) : NR_OK;
 }
 
-static void make_names(struct nr_serve *serve)
-{
-    const struct nr_services_conf *services = nr_services_conf_of(serve->config);
-    struct nr_span *routes = zeroed(serve->conf->route_count, sizeof(*routes));
-    struct nr_observe_service *named = zeroed(services->count, sizeof(*named));
-
-    for (uint32_t i = 0; i < serve->conf->route_count; i++)
-        routes[i] = serve->conf->routes[i].name;
-    for (uint32_t i = 0; i < services->count; i++) {
-        const struct nr_service_conf *service = &services->items[i];
-        struct nr_span *instances = zeroed(service->instance_count, sizeof(*instances));
-
-        for (uint32_t k = 0; k < service->instance_count; k++)
-            instances[k] = service->instances[k].address.text;
-        named[i] = (struct nr_observe_service){service->name, service->instance_count, instances};
-    }
-    serve->names = (struct nr_observe_names){.route_count = serve->conf->route_count,
-                                             .routes = routes,
-                                             .service_count = services->count,
-                                             .services = named};
-}
-
 /* ---- engines ---- */
 
 /* On the watchdog's thread. */
@@ -210,19 +188,15 @@ static void resolved(void *ctx, const struct nr_err *err)
 {
     struct nr_serve *serve = ctx;
 
-    if (err != NULL && serve->name_err.code == NR_OK)
+    if (err != NULL)
         serve->name_err = *err;
-    if (--serve->waiting == 0)
-        nr_io_stop(serve->control);
+    nr_io_stop(serve->control);
 }
 
 static int resolve_names(struct nr_serve *serve)
 {
-    serve->waiting = nr_gateway_service_count(serve->gateway);
-    for (uint32_t i = 0; i < nr_gateway_service_count(serve->gateway); i++)
-        nr_service_resolve(nr_gateway_service(serve->gateway, i), serve->control, resolved, serve);
-    if (serve->waiting > 0)
-        nr_io_run(serve->control);
+    nr_gateway_resolve(serve->gateway, serve->control, resolved, serve);
+    nr_io_run(serve->control);
     if (serve->name_err.code == NR_OK)
         return NR_EXIT_OK;
     fprintf(stderr, "naru: %s\n", serve->name_err.text);
@@ -283,19 +257,6 @@ static void health_changed(void *ctx, struct nr_service *service, uint32_t insta
         nr_log_write(&serve->log, NR_LOG_DEBUG, fields, "instance is up");
 }
 
-static void start_health(struct nr_serve *serve)
-{
-    uint32_t count = nr_gateway_service_count(serve->gateway);
-
-    serve->checkers = zeroed(count, sizeof(struct nr_health_checker *));
-    for (uint32_t i = 0; i < count; i++) {
-        struct nr_service *service = nr_gateway_service(serve->gateway, i);
-
-        nr_service_on_change(service, health_changed, serve);
-        serve->checkers[i] = nr_health_start(service, serve->control);
-    }
-}
-
 /* ---- what a person is told ---- */
 
 static void announce(struct nr_serve *serve)
@@ -340,12 +301,12 @@ static enum nr_code make_parts(struct nr_serve *serve, struct nr_err *err)
     serve->workers = zeroed(serve->worker_count, sizeof(*serve->workers));
     if (open_logs(serve, err) != NR_OK)
         return err->code;
-    make_names(serve);
-    setup = (struct nr_observe_setup){
-        .names = &serve->names, .workers = serve->worker_count, .access_log = serve->access_pipe};
-    serve->observe = nr_observe_new(&setup);
     if (nr_gateway_new(serve->config, &serve->gateway, err) != NR_OK)
         return err->code;
+    serve->names = nr_observe_names_new(serve->gateway);
+    setup = (struct nr_observe_setup){
+        .names = serve->names, .workers = serve->worker_count, .access_log = serve->access_pipe};
+    serve->observe = nr_observe_new(&setup);
     return make_engines(serve, err);
 }
 
@@ -360,7 +321,8 @@ int nr_serve_start(struct nr_serve *serve)
         fprintf(stderr, "naru: %s\n", err.text);
         return NR_EXIT_FAILURE;
     }
-    if (nr_gateway_listen(serve->gateway, serve->engines, serve->worker_count, &err) != NR_OK ||
+    if (nr_gateway_listen(serve->gateway, serve->engines, serve->worker_count, NULL, 0, &err) !=
+            NR_OK ||
         listen_admin(serve, &err) != NR_OK)
         return failed(&err);
     code = resolve_names(serve);
@@ -373,7 +335,7 @@ int nr_serve_start(struct nr_serve *serve)
     }
     check_file_limit(serve);
     start_admin(serve);
-    start_health(serve);
+    nr_gateway_start(serve->gateway, serve->control, health_changed, serve);
     nr_serve_watch_signals(serve);
     nr_admin_set_phase(serve->admin, NR_ADMIN_READY);
     announce(serve);

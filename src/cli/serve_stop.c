@@ -72,26 +72,17 @@ static void close_admin(struct nr_serve *serve)
     nr_server_abort(serve->admin_server);
 }
 
-static void checker_stopped(void *ctx)
+static void health_stopped(void *ctx)
 {
-    struct nr_serve *serve = ctx;
-
-    if (--serve->waiting == 0)
-        close_admin(serve);
+    close_admin(ctx);
 }
 
 static void all_drained(struct nr_serve *serve)
 {
-    uint32_t count = nr_gateway_service_count(serve->gateway);
-
     nr_timer_disarm(serve->control, &serve->drain_limit);
     nr_log_write(&serve->log, NR_LOG_INFO, NULL, "drained%s",
                  serve->broken_off ? "; the drain timeout cut off what was left" : "");
-    serve->waiting = count;
-    for (uint32_t i = 0; i < count; i++)
-        nr_health_stop(serve->checkers[i], checker_stopped, serve);
-    if (count == 0)
-        close_admin(serve);
+    nr_gateway_stop(serve->gateway, health_stopped, serve);
 }
 
 /* ---- DRAINING ---- */
@@ -210,14 +201,6 @@ void nr_serve_worker_init_ops(struct nr_serve_worker *worker)
 
 /* ---- memory ---- */
 
-static void free_names(struct nr_observe_names *names)
-{
-    for (uint32_t i = 0; i < names->service_count; i++)
-        free((void *)names->services[i].instances);
-    free((void *)names->services);
-    free((void *)names->routes);
-}
-
 void nr_serve_free(struct nr_serve *serve)
 {
     nr_admin_free(serve->admin);
@@ -230,8 +213,7 @@ void nr_serve_free(struct nr_serve *serve)
     nr_logpipe_free(serve->access_pipe, LOG_FLUSH_MS);
     nr_logpipe_free(serve->program_pipe, LOG_FLUSH_MS);
     nr_observe_free(serve->observe);
-    free_names(&serve->names);
-    free(serve->checkers);
+    nr_observe_names_free(serve->names);
     free(serve->engines);
     free(serve->gateways);
     free(serve->workers);

@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway.h - the gateway: listeners, routes and proxying, from one configuration snapshot.
+/* gateway.h - the gateway: listeners, routes and proxying, from one configuration after the other.
  *
- * struct nr_gateway is shared by all workers and holds what is immutable (router, tables of names)
- * or guarded (services). struct nr_gateway_worker is what one engine's thread owns: servers,
- * connection pools, requests. How a program runs it:
+ * struct nr_gateway is what all workers share; struct nr_gateway_worker is what one engine's thread
+ * owns: servers, connection pools, requests. How a program runs it (`control` is the engine of the
+ * thread that makes it, which may be a worker's):
  *
  *     nr_gateway_new(config)                     services, router
  *     nr_gateway_listen(gateway, engines, n)     bind every listener, before the engines run
+ *     nr_gateway_resolve(gateway, control, …)    names of instances
  *     nr_gateway_worker_new(gateway, engine)     once per engine; serving starts with the engine
- *     nr_health_start(…) for each service        on one engine
- *     … run …
+ *     nr_gateway_start(gateway, control)         health checks
+ *     … run; nr_gateway_prepare and nr_gateway_switch: another configuration …
  *     nr_gateway_worker_drain on each engine's thread; drained is called there
- *     nr_gateway_worker_free, nr_gateway_free */
+ *     nr_gateway_stop                            health checks end
+ *     nr_gateway_worker_free, nr_gateway_free
+ *
+ * All but the worker's own verbs is for control's thread. */
 #ifndef NR_GATEWAY_GATEWAY_H
 #define NR_GATEWAY_GATEWAY_H
 
 #include <stdint.h>
 
+#include "base/intern.h"
 #include "base/record.h"
 #include "config/config.h"
 #include "http/server.h"
@@ -27,35 +32,105 @@
 struct nr_gateway;
 struct nr_gateway_worker;
 
-/* Holds a reference to the snapshot. */
+/* Holds a reference to the configuration. */
 enum nr_code nr_gateway_new(struct nr_config *config, struct nr_gateway **ret_gateway,
                             struct nr_err *err) NR_MUST_USE;
 void nr_gateway_free(struct nr_gateway *gateway);
 
-/* Bind every listener of the configuration for these engines. On failure none stays open. */
+/* A listening socket that the process was started with, or was handed by its predecessor. */
+struct nr_gateway_inherited {
+    struct nr_addr address;
+    int fd; /* -1 once it was taken */
+};
+
+/* Bind every listener of the configuration for these engines, or listen on the inherited socket
+ * (NULL: there are none) of that address. On failure none stays open. */
 enum nr_code nr_gateway_listen(struct nr_gateway *gateway, struct nr_io *const *engines,
-                               uint32_t count, struct nr_err *err) NR_MUST_USE;
+                               uint32_t count, struct nr_gateway_inherited *inherited,
+                               uint32_t inherited_count, struct nr_err *err) NR_MUST_USE;
+
+/* Look up instances that are given by name. done(ctx, err) from the queue of control: NULL, or the
+ * first that failed. */
+void nr_gateway_resolve(struct nr_gateway *gateway, struct nr_io *control,
+                        void (*done)(void *ctx, const struct nr_err *err), void *ctx);
+
+/* Start the health checks; they follow the configuration from here on. changed may be NULL. */
+void nr_gateway_start(struct nr_gateway *gateway, struct nr_io *control,
+                      nr_service_change_fn changed, void *ctx);
+
+/* End them; stopped(ctx) from the queue. No switch may be under way or come any more. */
+void nr_gateway_stop(struct nr_gateway *gateway, void (*stopped)(void *ctx), void *ctx);
 
 /* Stop listening on all; once, on a worker's thread, when every worker has begun to drain. */
 void nr_gateway_close_listeners(struct nr_gateway *gateway);
 
+/* ---- another configuration ---- */
+
+struct nr_gateway_changes {
+    uint32_t services_added, services_removed, services_changed, services_kept;
+    uint32_t listeners_added, listeners_removed, listeners_kept;
+    uint32_t routes, routes_before, routes_kept; /* kept: the same at the same place */
+};
+
+struct nr_gateway_plan;
+
+/* Make a configuration ready beside the one that serves: services, router, names, listeners bound.
+ * prepared(ctx, plan, err) comes once from control's queue: a plan, to be switched to or freed, or
+ * NULL and what stands against it; nothing has changed then. */
+typedef void (*nr_gateway_prepared_fn)(void *ctx, struct nr_gateway_plan *plan,
+                                       const struct nr_err *err);
+void nr_gateway_prepare(struct nr_gateway *gateway, struct nr_config *config,
+                        nr_gateway_prepared_fn prepared, void *ctx);
+
+struct nr_gateway_changes nr_gateway_plan_changes(const struct nr_gateway_plan *plan);
+void nr_gateway_plan_free(struct nr_gateway_plan *plan); /* NULL is fine */
+
+/* Is this plan made from what serves now? Another switch since then makes it stale. */
+bool nr_gateway_plan_current(const struct nr_gateway_plan *plan);
+
+/* Give ids to what the plan names, so that records of it can be read. Cannot fail; then switch. */
+void nr_gateway_publish(struct nr_gateway_plan *plan);
+
+/* Every worker goes over to the plan: requests that have begun end as they began, connections stay.
+ * done(ctx) from the queue when all of them have. Takes the plan over, which is published and
+ * current. One at a time. */
+void nr_gateway_switch(struct nr_gateway_plan *plan, void (*done)(void *ctx), void *ctx);
+
+/* ---- what there is ---- */
+
+/* Of the present configuration. */
+struct nr_config *nr_gateway_config(const struct nr_gateway *gateway);
 uint32_t nr_gateway_service_count(const struct nr_gateway *gateway);
 struct nr_service *nr_gateway_service(const struct nr_gateway *gateway, uint32_t service);
-
-/* The tables of names behind the ids of a record; "" for NR_ID_NONE. */
-uint32_t nr_gateway_route_count(const struct nr_gateway *gateway);
-struct nr_span nr_gateway_route_name(const struct nr_gateway *gateway, uint32_t route);
 struct nr_span nr_gateway_service_name(const struct nr_gateway *gateway, uint32_t service);
 uint32_t nr_gateway_listener_count(const struct nr_gateway *gateway);
+struct nr_listener *nr_gateway_listener(const struct nr_gateway *gateway, uint32_t listener);
 struct nr_addr nr_gateway_listener_address(const struct nr_gateway *gateway, uint32_t listener);
 
-/* sink is told of every finished request; borrowed. `workers` share the listeners' limits. */
+/* The names behind the ids of a record, which stay the same from one configuration to the next. The
+ * spans live until the publish after the next one. */
+struct nr_gateway_names {
+    const struct nr_intern *routes;
+    const struct nr_intern *services;
+    struct nr_intern *const *instances; /* per service id; NULL: none yet */
+};
+struct nr_gateway_names nr_gateway_names(const struct nr_gateway *gateway);
+
+/* ---- one worker ---- */
+
+/* sink is told of every finished request; borrowed. `workers` share the listeners' limits. Before
+ * its engine runs. */
 struct nr_gateway_worker *nr_gateway_worker_new(struct nr_gateway *gateway, struct nr_io *io,
                                                 struct nr_record_sink *sink, uint32_t workers);
 
 /* No new connections and no keep-alive; when the last has gone, drained(ctx) from the queue. */
 void nr_gateway_worker_drain(struct nr_gateway_worker *worker, void (*drained)(void *ctx),
                              void *ctx);
+
+/* The same, but a client that has just been answered may send one more request on its connection:
+ * it is served, and told to close. For a drain beside which somebody else serves already. */
+void nr_gateway_worker_drain_gently(struct nr_gateway_worker *worker, void (*drained)(void *ctx),
+                                    void *ctx);
 
 /* Break off what the drain still waits for. */
 void nr_gateway_worker_abort(struct nr_gateway_worker *worker);
@@ -64,7 +139,7 @@ void nr_gateway_worker_abort(struct nr_gateway_worker *worker);
  * outstanding. NULL is fine. */
 void nr_gateway_worker_free(struct nr_gateway_worker *worker);
 
-/* Sum over this worker's listeners; any thread (values may be a moment old). */
+/* Sum over this worker's listeners; on control (values may be a moment old). */
 struct nr_server_counts nr_gateway_worker_counts(const struct nr_gateway_worker *worker);
 
 #endif

@@ -48,6 +48,18 @@ static void note_broken(struct nr_request *request, enum nr_end end)
                                                 : nr_reason_status(record->reason);
 }
 
+/* The call counts instances by their place in its service; a record outlives that. */
+static void name_instances(struct nr_record *record, const struct nr_gateway_service *service)
+{
+    uint32_t kept =
+        record->attempt_count < NR_RECORD_ATTEMPTS ? record->attempt_count : NR_RECORD_ATTEMPTS;
+
+    record->service = service->id;
+    for (uint32_t i = 0; i < kept; i++)
+        if (record->attempts[i].instance < service->conf->instance_count)
+            record->attempts[i].instance = service->instance_ids[record->attempts[i].instance];
+}
+
 static void finish_record(struct nr_request *request)
 {
     struct nr_gateway_worker *worker = request->port->worker;
@@ -63,7 +75,28 @@ static void finish_record(struct nr_request *request)
         view.host = nr_head_text(head, head->authority);
         view.user_agent = nr_head_get(head, NR_FIELD_USER_AGENT);
     }
+    if (request->pools != NULL)
+        name_instances(record, request->pools->service);
     worker->sink->done(worker->sink, record, &view);
+}
+
+/* Both sides are over. */
+static void let_go(struct nr_request *request)
+{
+    if (request->view != NULL)
+        nr_view_release(request->view);
+    else
+        nr_pools_release(request->pools);
+}
+
+/* A tunnel may live for days, and the configuration that it began with must not: all that it still
+ * needs are the connections that it runs over. */
+static void outlive_view(struct nr_request *request)
+{
+    request->pools->refs++;
+    nr_view_release(request->view);
+    request->view = NULL;
+    request->route = NULL;
 }
 
 static void down_end(struct nr_exchange *down, enum nr_end end)
@@ -75,6 +108,8 @@ static void down_end(struct nr_exchange *down, enum nr_end end)
     if (request->up != NULL && !(request->tunnel && end == NR_END_DONE))
         nr_exchange_reset(request->up); /* notes the attempt; its `end` releases what it holds */
     finish_record(request);
+    if (request->up == NULL)
+        let_go(request);
 }
 
 /* ---- flows ---- */
@@ -194,6 +229,7 @@ static void up_head(struct nr_exchange *up, struct nr_head *head, bool ended)
         request->request_passed = false;
         request->request_ended = false;
         request->record.flags |= NR_RECORD_TUNNEL;
+        outlive_view(request);
     } else {
         nr_forward_response(request, head);
     }
@@ -230,6 +266,7 @@ static void up_end(struct nr_exchange *up, enum nr_end end)
 {
     struct nr_request *request = up->owner;
     enum nr_reason reason = nr_call_reason(up);
+    bool last = request->down_over; /* else down's end is still to come, and lets go */
 
     request->up = NULL;
     if (!request->down_over && !request->answer_passed && !request->local_answer) {
@@ -243,6 +280,8 @@ static void up_end(struct nr_exchange *up, enum nr_end end)
         }
     }
     (void)end;
+    if (last)
+        let_go(request);
     nr_exchange_release(request->down);
 }
 
@@ -287,6 +326,7 @@ static struct nr_request *begin(struct nr_gateway_port *port, struct nr_exchange
     struct nr_request *request = nr_arena_zalloc(down->arena, sizeof(*request));
 
     request->port = port;
+    request->view = nr_view_hold(port->worker);
     request->down = down;
     request->head = head;
     request->request_ended = ended;
@@ -334,19 +374,21 @@ static void answer_method_not_allowed(struct nr_request *request, uint64_t metho
 /* Find the route; false if the request was answered instead. */
 static bool route(struct nr_request *request)
 {
-    const struct nr_gateway *gateway = request->port->worker->gateway;
+    const struct nr_gateway_snapshot *snapshot = request->view->snapshot;
     const struct nr_head *head = request->head;
     uint32_t rule = 0;
     uint64_t methods = 0;
 
-    switch (nr_router_find(gateway->router, nr_head_text(head, head->authority), request->path,
+    switch (nr_router_find(snapshot->router, nr_head_text(head, head->authority), request->path,
                            head->method, &rule, &methods)) {
     case NR_ROUTER_FOUND: break;
     case NR_ROUTER_NO_METHOD: answer_method_not_allowed(request, methods); return false;
     case NR_ROUTER_NO_ROUTE: nr_problem_reason(request, NR_REASON_NO_ROUTE); return false;
     }
-    request->record.route = rule;
-    request->record.service = gateway->routes[rule].service;
+    request->route = &snapshot->routes[rule];
+    request->pools = request->view->pools[request->route->service];
+    request->record.route = request->route->id;
+    request->record.service = request->pools->service->id;
     if (nr_forward_hops(head) >= HOPS_MAX) {
         nr_problem_reason(request, NR_REASON_LOOP);
         return false;
@@ -360,8 +402,7 @@ static bool route(struct nr_request *request)
 
 static void start_deadline(struct nr_request *request, const struct nr_peer *peer)
 {
-    const struct nr_gateway *gateway = request->port->worker->gateway;
-    uint64_t limit_ns = gateway->routes[request->record.route].conf->deadline_ns;
+    uint64_t limit_ns = request->route->conf->deadline_ns;
     uint64_t client_ns = nr_forward_client_limit_ns(request, peer);
 
     request->deadline =
@@ -385,18 +426,17 @@ void nr_proxy_request(struct nr_handler *handler, struct nr_exchange *x, struct 
     start_deadline(request, peer);
     nr_forward_request(request, peer);
     nr_exchange_hold(x);
-    request->up =
-        nr_call_open(port->worker->io, &(struct nr_call_conf){
-                                           .pools = port->worker->pools[request->record.service],
-                                           .head = head,
-                                           .arena = x->arena,
-                                           .deadline = request->deadline,
-                                           .record = &request->record,
-                                           .budget = &port->worker->budget,
-                                           .events = &up_events,
-                                           .owner = request,
-                                           .ended = ended,
-                                       });
+    request->up = nr_call_open(port->worker->io, &(struct nr_call_conf){
+                                                     .pools = request->pools->pools,
+                                                     .head = head,
+                                                     .arena = x->arena,
+                                                     .deadline = request->deadline,
+                                                     .record = &request->record,
+                                                     .budget = &port->worker->budget,
+                                                     .events = &up_events,
+                                                     .owner = request,
+                                                     .ended = ended,
+                                                 });
 }
 
 void nr_proxy_refused(struct nr_handler *handler, struct nr_exchange *x, struct nr_head *head,

@@ -18,52 +18,15 @@
 #include "call/call.h"
 #include "gateway/gateway.h"
 #include "gateway/gateway_conf.h"
+#include "gateway/living.h"
 #include "gateway/router.h"
 #include "http/date.h"
 
-struct nr_gateway_route {
-    const struct nr_route_conf *conf;
-    uint32_t service;
-};
-
-struct nr_gateway {
-    struct nr_config *config; /* our reference */
-    const struct nr_gateway_conf *conf;
-    struct nr_router *router;
-    struct nr_gateway_route *routes;
-    struct nr_service **services;
-    uint32_t service_count;
-    struct nr_listener **listeners;
-    uint32_t listener_count; /* open ones */
-};
-
-/* One listener on one worker. */
-struct nr_gateway_port {
-    struct nr_handler handler;
-    struct nr_gateway_worker *worker;
-    const struct nr_gateway_listen_conf *conf;
-    struct nr_server_conf server_conf;
-    struct nr_server *server;
-    uint32_t id;
-};
-
-struct nr_gateway_worker {
-    struct nr_gateway *gateway;
-    struct nr_io *io;
-    struct nr_record_sink *sink;
-    struct nr_service_pools **pools; /* per service */
-    struct nr_call_budget budget;
-    struct nr_date date;
-    struct nr_gateway_port *ports; /* per listener */
-    uint32_t port_count;
-    uint32_t draining_ports; /* not yet drained */
-    struct nr_op drained_op; /* for a worker that has no port to wait for */
-    void (*drained)(void *ctx);
-    void *drained_ctx;
-};
-
 struct nr_request {
     struct nr_gateway_port *port;
+    struct nr_gateway_view *view;         /* held; NULL once it is a tunnel */
+    struct nr_gateway_pools *pools;       /* held by a tunnel alone */
+    const struct nr_gateway_route *route; /* in the view; NULL: none, or no view any more */
     struct nr_exchange *down;
     struct nr_exchange *up;        /* NULL: none, or over */
     struct nr_head *head;          /* the request's */

@@ -146,7 +146,7 @@ static const struct nr_peer *peer_of(const struct nr_exchange *x)
 
     sc->server->peer = (struct nr_peer){
         .addr = sc->peer,
-        .local = nr_listener_address(sc->server->listener),
+        .local = sc->server->local,
         .connection_id = sc->server->id_base + sc->number,
         .requests = sc->requests,
     };

@@ -47,7 +47,8 @@ _Static_assert(sizeof(struct nr_server_conn) + 96 + 2 * 16 <= 500, "idle connect
 
 struct nr_server {
     struct nr_io *io;
-    struct nr_listener *listener;
+    struct nr_listener *listener; /* not once we drain: it may be closed */
+    struct nr_addr local;         /* … but where it listened is still asked for */
     const struct nr_server_conf *conf;
     struct nr_handler *handler;
     struct nr_h1_common common;

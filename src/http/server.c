@@ -16,6 +16,9 @@ enum {
 /* A connection that has not sent its first request when a drain begins has this long to do it. */
 static const uint64_t drain_fresh_ns = 1000000000u;
 
+/* One that has sent some has this long for another, when the drain is gentle. */
+static const uint64_t drain_gently_ns = 3000000000u;
+
 const struct nr_server_conf nr_server_conf_default = {
     .limits = {.head_bytes_max = 32 * 1024,
                .target_bytes_max = 8 * 1024,
@@ -144,10 +147,16 @@ static void drain_check(struct nr_server *server)
         nr_io_defer(server->io, &server->drained_op);
 }
 
-void nr_server_drain(struct nr_server *server)
+static void hurry(struct nr_server_conn *sc, uint64_t until_ns)
+{
+    if (sc->h.read_deadline_ns == 0 || sc->h.read_deadline_ns > until_ns)
+        nr_h1_read_deadline(&sc->h, until_ns);
+}
+
+static void drain(struct nr_server *server, bool gently)
 {
     struct nr_link *link, *next;
-    uint64_t fresh_until_ns = nr_io_now_ns(server->io) + drain_fresh_ns;
+    uint64_t now_ns = nr_io_now_ns(server->io);
 
     if (server->draining)
         return;
@@ -160,12 +169,24 @@ void nr_server_drain(struct nr_server *server)
         next = link->next; /* closing frees through the queue, so the list stays */
         if (!nr_server_conn_idle(sc))
             continue;
-        if (sc->requests == 0 && sc->h.read_deadline_ns > fresh_until_ns)
-            nr_h1_read_deadline(&sc->h, fresh_until_ns);
-        else if (sc->requests > 0)
+        if (sc->requests == 0)
+            hurry(sc, now_ns + drain_fresh_ns);
+        else if (gently)
+            hurry(sc, now_ns + drain_gently_ns);
+        else
             nr_server_conn_shut(sc, NR_CLOSE_GRACEFUL);
     }
     drain_check(server);
+}
+
+void nr_server_drain(struct nr_server *server)
+{
+    drain(server, false);
+}
+
+void nr_server_drain_gently(struct nr_server *server)
+{
+    drain(server, true);
 }
 
 void nr_server_abort(struct nr_server *server)
@@ -194,6 +215,24 @@ void nr_server_on_drained(struct nr_server *server, void (*drained)(void *ctx), 
 
 /* ---- life ---- */
 
+/* What every connection looks at. */
+static struct nr_h1_common common_of(const struct nr_server_conf *conf)
+{
+    return (struct nr_h1_common){.limits = &conf->limits,
+                                 .body_timeout_ns = conf->body_timeout_ns,
+                                 .body_bytes_per_s_min = conf->body_bytes_per_s_min,
+                                 .write_timeout_ns = conf->write_timeout_ns,
+                                 .tunnel_timeout_ns = conf->tunnel_timeout_ns};
+}
+
+void nr_server_reconfigure(struct nr_server *server)
+{
+    nr_assert(server->conf->connections_max > 0);
+    nr_assert(server->conf->limits.head_bytes_max <= HEAD_BYTES_MAX);
+    server->common = common_of(server->conf);
+    accept_more(server);
+}
+
 struct nr_server *nr_server_new(struct nr_io *io, struct nr_listener *listener,
                                 const struct nr_server_conf *conf, struct nr_handler *handler)
 {
@@ -207,13 +246,11 @@ struct nr_server *nr_server_new(struct nr_io *io, struct nr_listener *listener,
         .listener = listener,
         .conf = conf,
         .handler = handler,
-        .common = {.limits = &conf->limits,
-                   .body_timeout_ns = conf->body_timeout_ns,
-                   .body_bytes_per_s_min = conf->body_bytes_per_s_min,
-                   .write_timeout_ns = conf->write_timeout_ns,
-                   .tunnel_timeout_ns = conf->tunnel_timeout_ns},
+        .local = nr_listener_address(listener),
+        .common = common_of(conf),
         .id_base = nr_random_u64(nr_io_random(io)) << 32,
     };
+    server->local.path = server->local.path != NULL ? "" : NULL; /* the listener's own */
     nr_link_init(&server->conns);
     nr_op_init(&server->accept.op, &accept_kind);
     nr_op_init(&server->drained_op, &drained_kind);

@@ -42,6 +42,13 @@ struct nr_server *nr_server_new(struct nr_io *io, struct nr_listener *listener,
 /* Stop accepting; idle connections close; the next answer on each other says Connection: close. */
 void nr_server_drain(struct nr_server *server);
 
+/* The same, but an idle connection has a few seconds to send one more request, which is served and
+ * told to close: a client that writes at this moment does not lose it. */
+void nr_server_drain_gently(struct nr_server *server);
+
+/* The conf that was given to _new holds other values now: they apply from the next byte on. */
+void nr_server_reconfigure(struct nr_server *server);
+
 /* Break off what is still open (NR_END_SHUTDOWN). */
 void nr_server_abort(struct nr_server *server);
 

@@ -338,6 +338,8 @@ void nr_epoll_accept(struct nr_listener *listener, struct nr_io *io, struct nr_a
         nr_engine_ready(io, &accept->op, NR_ECANCELED);
         return;
     }
+    if (!nr_link_linked(&slot->of_engine))
+        nr_list_push_back(&slot->engine->slots, &slot->of_engine);
     link = nr_list_pop_front(&slot->parked);
     if (link != NULL) {
         struct handover *h = nr_container_of(link, struct handover, op.link);
@@ -407,7 +409,7 @@ static void slot_init(struct nr_slot *slot, struct listener *l, struct nr_io *io
     nr_engine_internal_timer_init(&slot->pause, &pause_kind);
     nr_engine_internal_timer_init(&slot->retry, &retry_kind);
     nr_engine_internal_init(&slot->closing, &closing_kind);
-    nr_list_push_back(&slot->engine->slots, &slot->of_engine);
+    nr_link_init(&slot->of_engine); /* joins the engine's list on the engine's own thread */
 }
 
 enum nr_code nr_epoll_listener_open(struct nr_io *const *engines, uint32_t count,

@@ -191,7 +191,7 @@ struct nr_listen_conf {
 };
 
 /* Open a listener that the given engines share. Fails with NR_EADDRINUSE, NR_EACCESS,
- * NR_EFILES … and a line that says what to do. Before any engine runs. */
+ * NR_EFILES … and a line that says what to do. Any thread, also while the engines run. */
 enum nr_code nr_listener_open(struct nr_io *const *engines, uint32_t count,
                               const struct nr_listen_conf *conf, struct nr_listener **ret_listener,
                               struct nr_err *err) NR_MUST_USE;
@@ -213,7 +213,8 @@ void nr_listener_accept(struct nr_listener *listener, struct nr_io *io, struct n
 
 /* Stop listening; pending accepts complete with NR_ECANCELED, each in its own engine. Once, on the
  * thread of one of its engines, when nobody will call nr_listener_accept any more: the memory goes
- * when the last accept has called back. A Unix socket's file is removed. */
+ * when the last accept has called back. A Unix socket's file is removed. One that nobody ever
+ * accepted from may be closed on any thread. */
 void nr_listener_close(struct nr_listener *listener);
 
 /* ---- names ---- */

@@ -18,7 +18,8 @@
 #include "codec/h1.h"
 #include "codec/head.h"
 
-/* The tables of names behind the ids of a record. Borrowed, immutable. */
+/* The tables of names behind the ids of a record. Borrowed, immutable. An empty name stands for an
+ * id that means nothing at present. */
 struct nr_observe_names {
     uint32_t route_count;
     const struct nr_span *routes;
@@ -55,10 +56,11 @@ struct nr_instance_cells {
 
 struct nr_cells {
     const struct nr_observe_names *names;
-    struct nr_route_cells *routes;       /* route_count + 1: the last is "none" */
-    struct nr_instance_cells *instances; /* of all services, one behind the other, + 1 */
-    uint32_t *first_instance;            /* per service: index into instances */
-    uint32_t instance_count;             /* without the last */
+    /* Rows are made when first used, and published with release; NULL: all zero. */
+    struct nr_route_cells **routes;       /* route_count + 1: the last is "none" */
+    struct nr_instance_cells **instances; /* of all services, one behind the other, + 1 */
+    uint32_t *first_instance;             /* per service: index into instances */
+    uint32_t instance_count;              /* without the last */
     uint64_t reasons[NR_REASONS];
     uint64_t refusals[NR_H1_REASONS];
     uint64_t tunnels;
@@ -72,13 +74,25 @@ void nr_cells_free(struct nr_cells *cells);
 /* Count a finished request. The worker's thread only. */
 void nr_cells_count(struct nr_cells *cells, const struct nr_record *record);
 
+/* What is counted in this row; zeros for one that is not used yet. */
+const struct nr_route_cells *nr_cells_of_route(const struct nr_cells *cells, uint32_t row);
+const struct nr_instance_cells *nr_cells_of_instance(const struct nr_cells *cells, uint32_t row);
+
+/* Other names: `to` is fresh and takes over every row of `from` whose id still means the same name
+ * (the same pointer). The worker's thread; readers may go on with either. */
+void nr_cells_adopt(struct nr_cells *to, const struct nr_cells *from);
+
+/* Free `from` after its rows have been adopted by `to`: only what was not. */
+void nr_cells_free_adopted(struct nr_cells *from, const struct nr_cells *to);
+
 /* The row of a route, or of "none". */
 uint32_t nr_cells_route(const struct nr_cells *cells, uint32_t route);
 
 /* The row of an instance, or the last. */
 uint32_t nr_cells_instance(const struct nr_cells *cells, uint32_t service, uint32_t instance);
 
-/* Add all of `from` to `to`, which is the caller's alone and has the same names. Any thread. */
+/* Add all of `from` to `to`, which is the caller's alone. Rows are told by their ids; those that
+ * `to` does not have count as "none". Any thread. */
 void nr_cells_merge(struct nr_cells *to, const struct nr_cells *from);
 
 #endif

@@ -31,6 +31,12 @@ static struct nr_span route_label(const struct nr_cells *sum, uint32_t row)
     return or_none(nr_names_route(sum->names, row));
 }
 
+/* An id that means nothing at present has nothing to show. */
+static bool is_shown(const struct nr_cells *sum, uint32_t row)
+{
+    return row == sum->names->route_count || sum->names->routes[row].len > 0;
+}
+
 static void requests(struct nr_expo *expo, const struct nr_cells *sum)
 {
     nr_expo_family(expo, "naru_requests", NR_EXPO_COUNTER,
@@ -38,14 +44,14 @@ static void requests(struct nr_expo *expo, const struct nr_cells *sum)
     for (uint32_t row = 0; row <= sum->names->route_count; row++)
         for (uint32_t method = 0; method < NR_METHODS; method++)
             for (uint32_t class = 0; class < NR_CLASSES; class ++) {
-                uint64_t value = sum->routes[row].requests[method][class];
+                uint64_t value = nr_cells_of_route(sum, row)->requests[method][class];
                 struct nr_span name =
                     method == NR_METHOD_OTHER ? NR_SPAN("other") : nr_method_name(method);
                 const struct nr_label labels[] = {{"route", route_label(sum, row)},
                                                   {"method", name},
                                                   {"class", class_name(class)}};
 
-                if (value > 0)
+                if (value > 0 && is_shown(sum, row))
                     nr_expo_u64(expo, labels, NR_COUNT(labels), value);
             }
     nr_expo_family(expo, "naru_request_duration_seconds", NR_EXPO_HISTOGRAM,
@@ -53,7 +59,8 @@ static void requests(struct nr_expo *expo, const struct nr_cells *sum)
     for (uint32_t row = 0; row <= sum->names->route_count; row++) {
         const struct nr_label labels[] = {{"route", route_label(sum, row)}};
 
-        nr_expo_hist(expo, labels, 1, sum->routes[row].duration_us);
+        if (is_shown(sum, row))
+            nr_expo_hist(expo, labels, 1, nr_cells_of_route(sum, row)->duration_us);
     }
 }
 
@@ -64,14 +71,16 @@ static void bytes_of_routes(struct nr_expo *expo, const struct nr_cells *sum)
     for (uint32_t row = 0; row <= sum->names->route_count; row++) {
         const struct nr_label labels[] = {{"route", route_label(sum, row)}};
 
-        nr_expo_u64(expo, labels, 1, sum->routes[row].received_bytes);
+        if (is_shown(sum, row))
+            nr_expo_u64(expo, labels, 1, nr_cells_of_route(sum, row)->received_bytes);
     }
     nr_expo_family(expo, "naru_response_body_bytes", NR_EXPO_COUNTER,
                    "Bytes of response bodies sent.");
     for (uint32_t row = 0; row <= sum->names->route_count; row++) {
         const struct nr_label labels[] = {{"route", route_label(sum, row)}};
 
-        nr_expo_u64(expo, labels, 1, sum->routes[row].sent_bytes);
+        if (is_shown(sum, row))
+            nr_expo_u64(expo, labels, 1, nr_cells_of_route(sum, row)->sent_bytes);
     }
 }
 
@@ -111,7 +120,8 @@ static void each_instance(struct nr_expo *expo, const struct nr_cells *sum, each
                 {"instance", nr_names_instance(sum->names, service, i)},
             };
 
-            put(expo, &sum->instances[nr_cells_instance(sum, service, i)], labels);
+            if (labels[0].value.len > 0 && labels[1].value.len > 0)
+                put(expo, nr_cells_of_instance(sum, nr_cells_instance(sum, service, i)), labels);
         }
 }
 

@@ -12,7 +12,9 @@ struct worker {
     struct nr_record_sink sink;
     struct nr_observe *observe;
     uint32_t number;
-    struct nr_cells *cells;
+    struct nr_cells *cells; /* published with release: others read them */
+    struct nr_cells *next;  /* with the names to come; NULL: none */
+    struct nr_cells *old;   /* adopted, until all workers have gone over */
     struct nr_record_ring *recent;
     struct nr_record_ring *failures;
     struct nr_timestamp timestamp;
@@ -21,6 +23,7 @@ struct worker {
 
 struct nr_observe {
     const struct nr_observe_names *names;
+    const struct nr_observe_names *next_names; /* NULL: no renaming under way */
     struct nr_logpipe *access_log;
     uint64_t stalls;
     uint32_t worker_count;
@@ -37,13 +40,48 @@ static void done(struct nr_record_sink *sink, const struct nr_record *record,
     if (nr_record_failed(record))
         nr_record_ring_put(worker->failures, record);
     if (worker->observe->access_log != NULL) {
-        size_t len = nr_access_log_line(worker->line, worker->observe->names, &worker->timestamp,
+        size_t len = nr_access_log_line(worker->line, worker->cells->names, &worker->timestamp,
                                         record, view);
 
         /* A line that is dropped is counted by the pipe. */
         (void)nr_logpipe_put(worker->observe->access_log, worker->number,
                              (struct nr_span){worker->line, len});
     }
+}
+
+/* On the worker. */
+static void renamed(struct nr_record_sink *sink)
+{
+    struct worker *worker = nr_container_of(sink, struct worker, sink);
+
+    if (worker->next == NULL)
+        return;
+    nr_cells_adopt(worker->next, worker->cells);
+    worker->old = worker->cells;
+    __atomic_store_n(&worker->cells, worker->next, __ATOMIC_RELEASE);
+    worker->next = NULL;
+}
+
+void nr_observe_rename_begin(struct nr_observe *observe, const struct nr_observe_names *names)
+{
+    nr_assert(observe->next_names == NULL);
+    observe->next_names = names;
+    for (uint32_t i = 0; i < observe->worker_count; i++)
+        observe->workers[i]->next = nr_cells_new(names);
+}
+
+void nr_observe_rename_commit(struct nr_observe *observe)
+{
+    nr_assert(observe->next_names != NULL);
+    for (uint32_t i = 0; i < observe->worker_count; i++) {
+        struct worker *worker = observe->workers[i];
+
+        nr_assert(worker->next == NULL && worker->old != NULL);
+        nr_cells_free_adopted(worker->old, worker->cells);
+        worker->old = NULL;
+    }
+    observe->names = observe->next_names;
+    observe->next_names = NULL;
 }
 
 struct nr_observe *nr_observe_new(const struct nr_observe_setup *setup)
@@ -60,6 +98,7 @@ struct nr_observe *nr_observe_new(const struct nr_observe_setup *setup)
 
         nr_assert(worker != NULL);
         worker->sink.done = done;
+        worker->sink.renamed = renamed;
         worker->observe = observe;
         worker->number = i;
         worker->cells = nr_cells_new(setup->names);
@@ -132,10 +171,12 @@ uint32_t nr_observe_latest(const struct nr_observe *observe, bool failed, struct
 
 struct nr_cells *nr_observe_sum(const struct nr_observe *observe)
 {
-    struct nr_cells *sum = nr_cells_new(observe->names);
+    const struct nr_observe_names *names =
+        observe->next_names != NULL ? observe->next_names : observe->names;
+    struct nr_cells *sum = nr_cells_new(names);
 
     for (uint32_t i = 0; i < observe->worker_count; i++)
-        nr_cells_merge(sum, observe->workers[i]->cells);
+        nr_cells_merge(sum, __atomic_load_n(&observe->workers[i]->cells, __ATOMIC_ACQUIRE));
     return sum;
 }
 

@@ -35,6 +35,13 @@ void nr_observe_free(struct nr_observe *observe);
 /* The sink of one worker, for its thread alone. */
 struct nr_record_sink *nr_observe_sink(struct nr_observe *observe, uint32_t worker);
 
+/* Other names for the ids of records, in three steps: begin hands them to the workers, each of
+ * which takes them when its sink is told (renamed); commit, when all have been told, lets go of the
+ * old ones, which are the caller's to free. Borrowed until then. What was counted stays with its
+ * id as long as the id means the same text. On control; one at a time. */
+void nr_observe_rename_begin(struct nr_observe *observe, const struct nr_observe_names *names);
+void nr_observe_rename_commit(struct nr_observe *observe);
+
 const struct nr_observe_names *nr_observe_names(const struct nr_observe *observe);
 
 /* The record with this id, failures kept longest. */

@@ -54,6 +54,10 @@ struct nr_instance_view {
 void nr_service_instance(struct nr_service *service, uint32_t instance,
                          struct nr_instance_view *ret_view);
 
+/* `to` takes the place of `from` with another configuration: it starts with what is known of each
+ * instance of the same address (health, latency, counters). Any thread; both stay as usable. */
+void nr_service_inherit(struct nr_service *to, struct nr_service *from);
+
 /* Choose an instance and count the call as in flight there. `tried` is a bit set of instances not
  * to take (bits beyond 63 are never excluded) unless nothing else is left. NR_INSTANCE_NONE: there
  * is none; *ret_reason says why (enum nr_reason: no_instance, no_healthy, overloaded). Any thread.

@@ -448,11 +448,11 @@ static void gateway_start(struct world *world)
     nr_arena_done(&arena);
     code = nr_gateway_new(world->config, &world->gateway, &err);
     check(world, code == NR_OK, err.text);
-    code = nr_gateway_listen(world->gateway, &world->gateway_io, 1, &err);
+    code = nr_gateway_listen(world->gateway, &world->gateway_io, 1, NULL, 0, &err);
     check(world, code == NR_OK, err.text);
     world->sink.done = record_done;
     world->worker = nr_gateway_worker_new(world->gateway, world->gateway_io, &world->sink, 1);
-    world->checker = nr_health_start(nr_gateway_service(world->gateway, 0), world->gateway_io);
+    nr_gateway_start(world->gateway, world->gateway_io, NULL, NULL);
 }
 
 static void gateway_drained(void *ctx)
@@ -460,9 +460,9 @@ static void gateway_drained(void *ctx)
     ((struct world *)ctx)->gateway_drained = true;
 }
 
-static void checker_stopped(void *ctx)
+static void health_stopped(void *ctx)
 {
-    ((struct world *)ctx)->checker_stopped = true;
+    ((struct world *)ctx)->health_stopped = true;
 }
 
 /* ---- the world ---- */
@@ -507,7 +507,7 @@ void world_init(struct world *world, struct simtest *test)
 
 static bool all_over(const struct world *world)
 {
-    bool over = world->gateway_drained && world->checker_stopped;
+    bool over = world->gateway_drained && world->health_stopped;
 
     for (int i = 0; i < INSTANCES; i++)
         over = over && !world->instances[i].stopping;
@@ -520,7 +520,7 @@ void world_done(struct world *world)
         nr_client_close(world->clients[i].pool);
     nr_gateway_worker_drain(world->worker, gateway_drained, world);
     nr_gateway_close_listeners(world->gateway);
-    nr_health_stop(world->checker, checker_stopped, world);
+    nr_gateway_stop(world->gateway, health_stopped, world);
     for (int i = 0; i < INSTANCES; i++)
         if (world->instances[i].alive)
             instance_stop(&world->instances[i]);

@@ -66,14 +66,13 @@ struct world {
     struct nr_config *config;
     struct nr_gateway *gateway;
     struct nr_gateway_worker *worker;
-    struct nr_health_checker *checker;
     struct nr_record_sink sink;
     struct instance instances[INSTANCES];
     struct client clients[CLIENTS];
     struct verdict verdict;
     char pattern[PATTERN_PERIOD + PIECE_BYTES];
     bool gateway_drained;
-    bool checker_stopped;
+    bool health_stopped;
 };
 
 void world_init(struct world *world, struct simtest *test);

@@ -182,7 +182,7 @@ static void gateway_start(struct stage *s)
     struct nr_err err = {0};
 
     if (nr_gateway_new(s->config, &s->gateway, &err) != NR_OK ||
-        nr_gateway_listen(s->gateway, &s->gateway_io, 1, &err) != NR_OK)
+        nr_gateway_listen(s->gateway, &s->gateway_io, 1, NULL, 0, &err) != NR_OK)
         fail_msg("%s", err.text);
     s->sink.done = record_done;
     s->worker = nr_gateway_worker_new(s->gateway, s->gateway_io, &s->sink, 1);

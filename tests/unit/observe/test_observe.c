@@ -163,11 +163,11 @@ static void rings_and_counters_agree(void **state)
     assert_int_equal(list[0].id[0], 9);
 
     sum = nr_observe_sum(observe);
-    assert_int_equal(sum->routes[0].requests[NR_METHOD_GET][2], 1);
-    assert_int_equal(sum->routes[2].requests[NR_METHOD_OTHER][4], 1); /* no route */
-    assert_int_equal(sum->routes[0].duration_us->count, 1);
-    assert_int_equal(sum->instances[0].results[NR_ATTEMPT_CONNECT_REFUSED], 1);
-    assert_int_equal(sum->instances[1].answers[2], 1);
+    assert_int_equal(sum->routes[0]->requests[NR_METHOD_GET][2], 1);
+    assert_int_equal(sum->routes[2]->requests[NR_METHOD_OTHER][4], 1); /* no route */
+    assert_int_equal(sum->routes[0]->duration_us->count, 1);
+    assert_int_equal(sum->instances[0]->results[NR_ATTEMPT_CONNECT_REFUSED], 1);
+    assert_int_equal(sum->instances[1]->answers[2], 1);
     assert_int_equal(sum->retries, 1);
     assert_int_equal(sum->reasons[NR_REASON_BAD_REQUEST], 1);
     assert_int_equal(sum->refusals[NR_H1_OBS_FOLD], 1);
@@ -189,8 +189,8 @@ static void ids_out_of_range_are_nobody(void **state)
     record.method = 200;
     record.status = 777;
     nr_cells_count(cells, &record);
-    assert_int_equal(cells->routes[2].requests[NR_METHOD_OTHER][0], 1);
-    assert_int_equal(cells->instances[3].results[NR_ATTEMPT_ANSWERED], 1);
+    assert_int_equal(cells->routes[2]->requests[NR_METHOD_OTHER][0], 1);
+    assert_int_equal(cells->instances[3]->results[NR_ATTEMPT_ANSWERED], 1);
     assert_int_equal(nr_names_instance(&names, 1, 1).len, 0);
     assert_int_equal(nr_names_route(&names, NR_ID_NONE).len, 0);
     nr_cells_free(cells);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* names.h - the tables behind the ids of records, as a gateway has them at present. */
+#ifndef NR_OBSERVE_NAMES_H
+#define NR_OBSERVE_NAMES_H
+
+#include "gateway/gateway.h"
+#include "observe/cells.h"
+
+/* The texts are the gateway's: they live until the publish after the next one. */
+struct nr_observe_names *nr_observe_names_new(const struct nr_gateway *gateway);
+void nr_observe_names_free(struct nr_observe_names *names); /* NULL is fine */
+
+/* Does every id mean the very same text in both? */
+bool nr_observe_names_same(const struct nr_observe_names *a, const struct nr_observe_names *b);
+
+#endif

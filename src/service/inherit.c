@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* inherit.c - what a changed service keeps of its predecessor: all that was learnt of an instance
+ * that stays, told by its address as configured. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "service/state.h"
+
+struct heritage {
+    struct nr_instance instance;
+    struct nr_balance_host host;
+};
+
+static struct heritage *read_all(struct nr_service *from, uint32_t *ret_count)
+{
+    uint32_t count = from->conf->instance_count;
+    struct heritage *all = calloc(count + 1, sizeof(*all));
+
+    nr_assert(all != NULL);
+    nr_spinlock_lock(&from->lock);
+    for (uint32_t i = 0; i < count; i++)
+        all[i] = (struct heritage){from->instances[i], from->hosts[i]};
+    nr_spinlock_unlock(&from->lock);
+    *ret_count = count;
+    return all;
+}
+
+static const struct heritage *find(const struct heritage *all, uint32_t count, uint32_t guess,
+                                   const char *text)
+{
+    if (guess < count && strcmp(all[guess].instance.text, text) == 0)
+        return &all[guess];
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp(all[i].instance.text, text) == 0)
+            return &all[i];
+    return NULL;
+}
+
+/* With the lock of `to` held. Calls in flight stay with the predecessor, which they report to.
+ * Without health checks nobody would ever lift a verdict, so none is taken over then. */
+static void take_over(struct nr_service *to, uint32_t i, const struct heritage *from)
+{
+    struct nr_instance *instance = &to->instances[i];
+    struct nr_balance_host *host = &to->hosts[i];
+
+    instance->picks += from->instance.picks;
+    instance->failures += from->instance.failures;
+    host->ewma_ns = from->host.ewma_ns;
+    host->penalty = from->host.penalty;
+    host->stamp_ns = from->host.stamp_ns;
+    if (to->conf->health == NULL)
+        return;
+    instance->health = from->instance.health;
+    nr_balance_mark(&to->set, i,
+                    instance->addr.family != NR_ADDR_NONE &&
+                        instance->health.state != NR_HEALTH_DOWN);
+}
+
+void nr_service_inherit(struct nr_service *to, struct nr_service *from)
+{
+    uint32_t count;
+    struct heritage *all = read_all(from, &count);
+
+    nr_spinlock_lock(&to->lock);
+    for (uint32_t i = 0; i < to->conf->instance_count; i++) {
+        const struct heritage *one = find(all, count, i, to->instances[i].text);
+
+        if (one != NULL)
+            take_over(to, i, one);
+    }
+    nr_spinlock_unlock(&to->lock);
+    free(all);
+}

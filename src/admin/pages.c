@@ -118,13 +118,16 @@ static void metrics(struct nr_admin *admin, const struct nr_head *head, struct n
     ret->body = nr_exposition_text(&of, open_metrics, &ret->len);
 }
 
-static struct nr_json *instance_json(struct nr_service *service, uint32_t number)
+static void push_instance(struct nr_json *list, struct nr_service *service, uint32_t number)
 {
     static const char *const health_names[] = {"unknown", "up", "down"};
-    struct nr_json *json = nr_json_object();
     struct nr_instance_view view;
+    struct nr_json *json;
 
     nr_service_instance(service, number, &view);
+    if (view.text[0] == '\0')
+        return; /* a number without an instance */
+    json = nr_json_object();
     nr_json_set(json, "address", nr_json_string(nr_span_of(view.text)));
     nr_json_set(json, "health", nr_json_string(nr_span_of(health_names[view.health])));
     nr_json_set(json, "weight", nr_json_integer(view.weight));
@@ -132,7 +135,9 @@ static struct nr_json *instance_json(struct nr_service *service, uint32_t number
     nr_json_set(json, "picks", nr_json_integer((int64_t)view.picks));
     nr_json_set(json, "failures", nr_json_integer((int64_t)view.failures));
     nr_json_set(json, "latency_ms", nr_json_real((double)view.ewma_us / 1000));
-    return json;
+    if (!view.present)
+        nr_json_set(json, "leaving", nr_json_bool(true));
+    nr_json_push(list, json);
 }
 
 static void services(struct nr_admin *admin, const struct nr_head *head,
@@ -149,7 +154,7 @@ static void services(struct nr_admin *admin, const struct nr_head *head,
         struct nr_json *instances = nr_json_array();
 
         for (uint32_t k = 0; k < nr_service_instance_count(service); k++)
-            nr_json_push(instances, instance_json(service, k));
+            push_instance(instances, service, k);
         nr_json_set(entry, "name", nr_json_string(nr_gateway_service_name(gateway, i)));
         nr_json_set(entry, "instances", instances);
         nr_json_push(list, entry);

@@ -45,7 +45,8 @@ struct nr_exchange *nr_client_open(struct nr_client *client, struct nr_arena *ar
                                    const struct nr_exchange_events *events, void *owner,
                                    bool fresh);
 
-/* No new exchange; idle connections close; freed when the last exchange has ended. */
+/* No new exchange; idle connections close; freed when the last exchange has ended. NULL is
+ * fine. */
 void nr_client_close(struct nr_client *client);
 
 const struct nr_client_counts *nr_client_counts(const struct nr_client *client);

@@ -185,6 +185,8 @@ static void instances(struct nr_expo *expo, const struct nr_gateway *gateway,
             struct nr_label labels[2] = {{"service", nr_gateway_service_name(gateway, s)}};
 
             nr_service_instance(service, i, &view);
+            if (view.text[0] == '\0')
+                continue; /* a number without an instance */
             labels[1] = (struct nr_label){"instance", nr_span_of(view.text)};
             nr_expo_u64(expo, labels, 2,
                         fact == IS_UP ? view.health != NR_HEALTH_DOWN : view.in_flight);

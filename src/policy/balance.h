@@ -42,8 +42,9 @@ void nr_balance_init(struct nr_balance_set *b, struct nr_balance_host *hosts, ui
 
 void nr_balance_mark(struct nr_balance_set *b, uint32_t host, bool up);
 
-/* The caller has written weight, burden or up of any hosts. restart: who is up has changed, so
- * turns begin anew. */
+/* The caller has written weight, burden or up of any hosts, or hosts, count: some have come or
+ * gone. restart: who is up has changed, so turns begin anew. A newcomer has everything zero but
+ * weight, burden, up and penalty 1. */
 void nr_balance_settle(struct nr_balance_set *b, bool restart);
 
 static inline bool nr_balance_takes(const struct nr_balance_host *host, uint32_t index,

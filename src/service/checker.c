@@ -23,8 +23,11 @@ enum {
 };
 
 struct check {
+    struct nr_link link; /* checker->checks */
     struct nr_health_checker *checker;
     uint32_t instance;
+    uint32_t generation; /* of the instance's slot */
+    bool leaving;        /* its instance is gone: to be freed with its verdict */
     struct nr_timer timer;
     struct nr_client *client; /* HTTP; NULL until the address is known */
     struct nr_exchange *x;    /* HTTP, while checking */
@@ -40,13 +43,22 @@ struct nr_health_checker {
     struct nr_io *io;
     const struct nr_health_conf *conf; /* NULL: nothing to check */
     struct nr_health_rule rule;
+    struct nr_link checks; /* struct check: one per instance, and those that are leaving */
+    struct nr_service_watch watch;
+    bool watching;
     uint32_t running;           /* checks in state CHECKING */
     void (*stopped)(void *ctx); /* not NULL: stopping */
     void *stopped_ctx;
     struct nr_op stop_op;
-    uint32_t count;
-    struct check checks[];
 };
+
+static void check_free(struct check *check)
+{
+    nr_timer_disarm(check->checker->io, &check->timer);
+    nr_list_remove(&check->link);
+    nr_client_close(check->client);
+    free(check);
+}
 
 static void checker_free(struct nr_op *op)
 {
@@ -54,14 +66,20 @@ static void checker_free(struct nr_op *op)
     void (*stopped)(void *ctx) = checker->stopped;
     void *ctx = checker->stopped_ctx;
 
-    for (uint32_t i = 0; i < checker->count; i++)
-        if (checker->checks[i].client != NULL)
-            nr_client_close(checker->checks[i].client);
+    while (!nr_list_empty(&checker->checks))
+        check_free(nr_container_of(checker->checks.next, struct check, link));
     free(checker);
     stopped(ctx);
 }
 
 static const struct nr_op_kind stop_kind = {checker_free, "health.stop"};
+
+/* Stopping, is anything still outstanding? */
+static void stop_if_over(struct nr_health_checker *checker)
+{
+    if (checker->stopped != NULL && checker->running == 0 && !checker->watching)
+        nr_io_defer(checker->io, &checker->stop_op);
+}
 
 /* The check has its verdict in check->ok: tell the service, and plan the next. */
 static void conclude(struct check *check)
@@ -71,13 +89,17 @@ static void conclude(struct check *check)
 
     checker->running--;
     if (checker->stopped != NULL) {
-        if (checker->running == 0)
-            nr_io_defer(checker->io, &checker->stop_op);
+        stop_if_over(checker);
+        return;
+    }
+    if (check->leaving) {
+        check_free(check);
         return;
     }
     pause_ns = nr_health_pause_ns(&checker->rule, nr_io_random(checker->io));
     nr_timer_arm(checker->io, &check->timer, check->started_ns + pause_ns);
-    nr_service_check_result(checker->service, check->instance, &checker->rule, check->ok);
+    if (nr_service_slot(checker->service, check->instance).generation == check->generation)
+        nr_service_check_result(checker->service, check->instance, &checker->rule, check->ok);
 }
 
 /* ---- HTTP ---- */
@@ -141,6 +163,7 @@ static void http_start(struct check *check, const struct nr_addr *addr)
 {
     struct nr_health_checker *checker = check->checker;
     struct nr_service *service = checker->service;
+    /* This is the thread that changes texts, so it may read them. */
     struct nr_span authority = nr_span_of(service->instances[check->instance].text);
     struct nr_head head;
 
@@ -202,6 +225,8 @@ static void start(struct check *check)
 
     check->started_ns = now_ns;
     check->ok = false;
+    if (nr_service_slot(checker->service, check->instance).generation != check->generation)
+        return; /* its instance is gone; we are about to be told */
     if (!nr_service_address(checker->service, check->instance, &addr)) {
         nr_timer_arm(checker->io, &check->timer, now_ns + checker->rule.interval_ns);
         return;
@@ -226,33 +251,99 @@ static void timer_fired(struct nr_op *op)
 
 static const struct nr_op_kind timer_kind = {timer_fired, "health.timer"};
 
+/* ---- the instances ---- */
+
+static void check_add(struct nr_health_checker *checker, uint32_t instance, uint32_t generation)
+{
+    struct check *check = calloc(1, sizeof(*check));
+
+    nr_assert(check != NULL);
+    check->checker = checker;
+    check->instance = instance;
+    check->generation = generation;
+    nr_timer_init(&check->timer, &timer_kind);
+    nr_op_init(&check->connect.op, &connect_kind);
+    nr_list_push_back(&checker->checks, &check->link);
+    nr_timer_arm(checker->io, &check->timer, nr_io_now_ns(checker->io));
+}
+
+static void check_remove(struct check *check)
+{
+    nr_timer_disarm(check->checker->io, &check->timer);
+    check->leaving = true;
+    if (is_checking(check))
+        give_up(check);
+    else
+        check_free(check);
+}
+
+/* Instances have come or gone: one check for each that is there. */
+static void follow(struct nr_health_checker *checker)
+{
+    uint32_t count = nr_service_instance_count(checker->service);
+    bool *checked = calloc(count + 1, sizeof(*checked));
+    struct nr_link *next;
+
+    nr_assert(checked != NULL);
+    for (struct nr_link *link = checker->checks.next; link != &checker->checks; link = next) {
+        struct check *check = nr_container_of(link, struct check, link);
+        struct nr_slot slot = nr_service_slot(checker->service, check->instance);
+
+        next = link->next;
+        if (check->leaving)
+            continue;
+        if (slot.present && slot.generation == check->generation)
+            checked[check->instance] = true;
+        else
+            check_remove(check);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct nr_slot slot = nr_service_slot(checker->service, i);
+
+        if (slot.present && !checked[i])
+            check_add(checker, i, slot.generation);
+    }
+    free(checked);
+}
+
+static void set_changed(struct nr_service_watch *watch)
+{
+    struct nr_health_checker *checker = nr_container_of(watch, struct nr_health_checker, watch);
+
+    if (checker->stopped == NULL)
+        follow(checker);
+}
+
+static void unwatched(struct nr_service_watch *watch)
+{
+    struct nr_health_checker *checker = nr_container_of(watch, struct nr_health_checker, watch);
+
+    checker->watching = false;
+    stop_if_over(checker);
+}
+
 struct nr_health_checker *nr_health_start(struct nr_service *service, struct nr_io *io)
 {
     const struct nr_health_conf *conf = service->conf->health;
-    uint32_t count = conf != NULL ? service->conf->instance_count : 0;
-    struct nr_health_checker *checker =
-        calloc(1, sizeof(*checker) + count * sizeof(checker->checks[0]));
+    struct nr_health_checker *checker = calloc(1, sizeof(*checker));
 
     nr_assert(checker != NULL);
     checker->service = service;
     checker->io = io;
     checker->conf = conf;
-    checker->count = count;
+    nr_link_init(&checker->checks);
     nr_op_init(&checker->stop_op, &stop_kind);
-    if (conf != NULL)
-        checker->rule = (struct nr_health_rule){.rise = conf->rise,
-                                                .fall = conf->fall,
-                                                .interval_ns = conf->interval_ns,
-                                                .jitter = conf->jitter};
-    for (uint32_t i = 0; i < count; i++) {
-        struct check *check = &checker->checks[i];
-
-        check->checker = checker;
-        check->instance = i;
-        nr_timer_init(&check->timer, &timer_kind);
-        nr_op_init(&check->connect.op, &connect_kind);
-        nr_timer_arm(io, &check->timer, nr_io_now_ns(io));
-    }
+    if (conf == NULL)
+        return checker;
+    checker->rule = (struct nr_health_rule){.rise = conf->rise,
+                                            .fall = conf->fall,
+                                            .interval_ns = conf->interval_ns,
+                                            .jitter = conf->jitter};
+    checker->watch.changed = set_changed;
+    checker->watch.removed = unwatched;
+    checker->watching = true;
+    nr_service_watch(service, io, &checker->watch);
+    follow(checker);
     return checker;
 }
 
@@ -261,13 +352,15 @@ void nr_health_stop(struct nr_health_checker *checker, void (*stopped)(void *ctx
     nr_assert(checker->stopped == NULL && stopped != NULL);
     checker->stopped = stopped;
     checker->stopped_ctx = ctx;
-    for (uint32_t i = 0; i < checker->count; i++) {
-        struct check *check = &checker->checks[i];
+    for (struct nr_link *link = checker->checks.next; link != &checker->checks; link = link->next) {
+        struct check *check = nr_container_of(link, struct check, link);
 
         nr_timer_disarm(checker->io, &check->timer);
         if (is_checking(check))
             give_up(check);
     }
-    if (checker->running == 0)
-        nr_io_defer(checker->io, &checker->stop_op);
+    if (checker->watching)
+        nr_service_unwatch(&checker->watch);
+    else
+        stop_if_over(checker);
 }

@@ -14,13 +14,14 @@ struct heritage {
 
 static struct heritage *read_all(struct nr_service *from, uint32_t *ret_count)
 {
-    uint32_t count = from->conf->instance_count;
-    struct heritage *all = calloc(count + 1, sizeof(*all));
+    struct heritage *all = calloc(from->room + 1, sizeof(*all));
+    uint32_t count = 0;
 
     nr_assert(all != NULL);
     nr_spinlock_lock(&from->lock);
-    for (uint32_t i = 0; i < count; i++)
-        all[i] = (struct heritage){from->instances[i], from->hosts[i]};
+    for (uint32_t i = 0; i < from->set.count; i++)
+        if (from->instances[i].present)
+            all[count++] = (struct heritage){from->instances[i], from->hosts[i]};
     nr_spinlock_unlock(&from->lock);
     *ret_count = count;
     return all;
@@ -63,9 +64,11 @@ void nr_service_inherit(struct nr_service *to, struct nr_service *from)
     struct heritage *all = read_all(from, &count);
 
     nr_spinlock_lock(&to->lock);
-    for (uint32_t i = 0; i < to->conf->instance_count; i++) {
-        const struct heritage *one = find(all, count, i, to->instances[i].text);
+    for (uint32_t i = 0; i < to->set.count; i++) {
+        const struct heritage *one = NULL;
 
+        if (to->instances[i].present)
+            one = find(all, count, i, to->instances[i].text);
         if (one != NULL)
             take_over(to, i, one);
     }

@@ -10,6 +10,7 @@
  * see policy/health.h. */
 #include "service/service.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,33 +43,28 @@ static struct nr_client_conf client_conf(const struct nr_service_conf *conf)
     return client;
 }
 
-static enum nr_code instance_init(struct nr_service *service, uint32_t i, struct nr_err *err)
+/* The instances that the configuration lists, as a set to begin with. */
+static enum nr_code add_configured(struct nr_service *service, struct nr_err *err)
 {
-    const struct nr_instance_conf *conf = &service->conf->instances[i];
-    struct nr_instance *instance = &service->instances[i];
-    size_t len = conf->address.text.len;
+    const struct nr_service_conf *conf = service->conf;
+    struct nr_instance_spec *specs = calloc(conf->instance_count + 1, sizeof(*specs));
+    enum nr_code code = NR_OK;
 
-    if (len >= sizeof(instance->text))
-        len = sizeof(instance->text) - 1;
-    memcpy(instance->text, conf->address.text.ptr, len);
-    nr_health_track_init(&instance->health);
-    service->hosts[i].weight = conf->weight > 0 ? conf->weight : 1;
-    if (conf->address.kind == NR_CONFIG_ADDRESS_NAME)
-        return NR_OK;
-    if (nr_addr_parse(conf->address.text.ptr, &instance->addr, err) != NR_OK)
-        return nr_err_wrap(err, "instance '%s'", conf->address.text.ptr);
-    service->hosts[i].up = true;
-    return NR_OK;
+    nr_assert(specs != NULL);
+    for (uint32_t i = 0; i < conf->instance_count && code == NR_OK; i++)
+        code = nr_instance_spec_of(&conf->instances[i], &specs[i], err);
+    if (code == NR_OK)
+        code = nr_service_set_instances(service, specs, conf->instance_count, err);
+    free(specs);
+    return code;
 }
 
 enum nr_code nr_service_new(const struct nr_service_conf *conf, uint32_t id,
                             struct nr_service **ret_service, struct nr_err *err)
 {
     struct nr_service *service;
+    struct nr_err own = {0};
 
-    if (conf->instance_count > NR_INSTANCES_MAX)
-        return nr_err_set(err, NR_ECONFIG, "%u instances; at most %d are supported",
-                          conf->instance_count, NR_INSTANCES_MAX);
     service = aligned_alloc(NR_CACHE_LINE_BYTES, sizeof(*service));
     nr_assert(service != NULL);
     memset(service, 0, sizeof(*service));
@@ -76,17 +72,13 @@ enum nr_code nr_service_new(const struct nr_service_conf *conf, uint32_t id,
     service->id = id;
     service->client_conf = client_conf(conf);
     service->check_conf = check_conf(conf);
-    service->instances = calloc(conf->instance_count + 1, sizeof(*service->instances));
-    service->hosts = calloc(conf->instance_count + 1, sizeof(*service->hosts));
-    nr_assert(service->instances != NULL && service->hosts != NULL);
+    nr_link_init(&service->watches);
     nr_spinlock_init(&service->lock);
-    for (uint32_t i = 0; i < conf->instance_count; i++) {
-        if (instance_init(service, i, err) != NR_OK) {
-            nr_service_free(service);
-            return err != NULL ? err->code : NR_EINVAL;
-        }
+    nr_balance_init(&service->set, NULL, 0);
+    if (add_configured(service, err != NULL ? err : &own) != NR_OK) {
+        nr_service_free(service);
+        return err != NULL ? err->code : own.code;
     }
-    nr_balance_init(&service->set, service->hosts, conf->instance_count);
     *ret_service = service;
     return NR_OK;
 }
@@ -96,6 +88,12 @@ void nr_service_free(struct nr_service *service)
     if (service == NULL)
         return;
     nr_assert(service->in_flight == 0);
+    nr_assert(nr_list_empty(&service->watches));
+    for (uint32_t i = 0; i < service->room; i++)
+        free(service->instances[i].text);
+    for (uint32_t i = 0; i < service->old_path_count; i++)
+        free(service->old_paths[i]);
+    free(service->old_paths);
     free(service->instances);
     free(service->hosts);
     free(service);
@@ -111,33 +109,39 @@ uint32_t nr_service_id(const struct nr_service *service)
     return service->id;
 }
 
-uint32_t nr_service_instance_count(const struct nr_service *service)
-{
-    return service->conf->instance_count;
-}
-
 void nr_service_on_change(struct nr_service *service, nr_service_change_fn fn, void *ctx)
 {
     service->changed = fn;
     service->changed_ctx = ctx;
 }
 
-void nr_service_instance(struct nr_service *service, uint32_t instance,
-                         struct nr_instance_view *ret_view)
+/* With the lock held. */
+static void look_at(const struct nr_service *service, uint32_t instance,
+                    struct nr_instance_view *ret_view)
 {
     const struct nr_instance *from = &service->instances[instance];
     const struct nr_balance_host *host = &service->hosts[instance];
 
-    nr_assert(instance < service->conf->instance_count);
-    memcpy(ret_view->text, from->text, sizeof(ret_view->text));
-    ret_view->weight = host->weight;
-    nr_spinlock_lock(&service->lock);
+    if (!from->present && host->in_flight == 0)
+        return;
+    snprintf(ret_view->text, sizeof(ret_view->text), "%s", from->text);
     ret_view->addr = from->addr;
+    ret_view->present = from->present;
+    ret_view->weight = host->weight;
     ret_view->in_flight = host->in_flight;
     ret_view->health = from->health.state;
     ret_view->picks = from->picks;
     ret_view->failures = from->failures;
     ret_view->ewma_us = (uint64_t)(host->ewma_ns / 1000.0f);
+}
+
+void nr_service_instance(struct nr_service *service, uint32_t instance,
+                         struct nr_instance_view *ret_view)
+{
+    *ret_view = (struct nr_instance_view){0};
+    nr_spinlock_lock(&service->lock);
+    if (instance < service->set.count)
+        look_at(service, instance, ret_view);
     nr_spinlock_unlock(&service->lock);
 }
 
@@ -169,7 +173,7 @@ static uint32_t pick(struct nr_service *service, struct nr_random *random, uint6
     if (nr_unlikely(instance == NR_BALANCE_NONE) && tried != 0)
         instance = choose(service, random, now_ns, 0);
     if (nr_unlikely(instance == NR_BALANCE_NONE)) {
-        *ret_reason = service->set.count == 0 ? NR_REASON_NO_INSTANCE : NR_REASON_NO_HEALTHY;
+        *ret_reason = service->present == 0 ? NR_REASON_NO_INSTANCE : NR_REASON_NO_HEALTHY;
         return NR_INSTANCE_NONE;
     }
     service->in_flight++;
@@ -192,10 +196,11 @@ uint32_t nr_service_pick(struct nr_service *service, struct nr_random *random, u
 void nr_service_report(struct nr_service *service, uint32_t instance, uint64_t now_ns,
                        uint64_t latency_ns, bool ok)
 {
-    struct nr_balance_host *host = &service->hosts[instance];
+    struct nr_balance_host *host;
 
-    nr_assert(instance < service->conf->instance_count);
     nr_spinlock_lock(&service->lock);
+    nr_assert(instance < service->set.count);
+    host = &service->hosts[instance];
     nr_assert(host->in_flight > 0 && service->in_flight > 0);
     service->in_flight--;
     host->in_flight--;
@@ -204,50 +209,4 @@ void nr_service_report(struct nr_service *service, uint32_t instance, uint64_t n
         service->instances[instance].failures += !ok;
     }
     nr_spinlock_unlock(&service->lock);
-}
-
-/* ---- changes ---- */
-
-/* With the lock held. */
-static void update_up(struct nr_service *service, uint32_t i)
-{
-    const struct nr_instance *instance = &service->instances[i];
-
-    nr_balance_mark(&service->set, i,
-                    instance->addr.family != NR_ADDR_NONE &&
-                        instance->health.state != NR_HEALTH_DOWN);
-}
-
-void nr_service_set_address(struct nr_service *service, uint32_t instance,
-                            const struct nr_addr *addr)
-{
-    nr_spinlock_lock(&service->lock);
-    nr_assert(service->instances[instance].addr.family == NR_ADDR_NONE);
-    service->instances[instance].addr = *addr;
-    update_up(service, instance);
-    nr_spinlock_unlock(&service->lock);
-}
-
-bool nr_service_address(struct nr_service *service, uint32_t instance, struct nr_addr *ret_addr)
-{
-    nr_spinlock_lock(&service->lock);
-    *ret_addr = service->instances[instance].addr;
-    nr_spinlock_unlock(&service->lock);
-    return ret_addr->family != NR_ADDR_NONE;
-}
-
-void nr_service_check_result(struct nr_service *service, uint32_t instance,
-                             const struct nr_health_rule *rule, bool ok)
-{
-    struct nr_health_track *track = &service->instances[instance].health;
-    enum nr_health from, to;
-
-    nr_spinlock_lock(&service->lock);
-    from = track->state;
-    if (nr_health_track_result(track, rule, ok))
-        update_up(service, instance);
-    to = track->state;
-    nr_spinlock_unlock(&service->lock);
-    if (from != to && service->changed != NULL)
-        service->changed(service->changed_ctx, service, instance, from, to);
 }

@@ -38,12 +38,38 @@ void nr_service_resolve(struct nr_service *service, struct nr_io *io,
 
 const struct nr_service_conf *nr_service_conf(const struct nr_service *service);
 uint32_t nr_service_id(const struct nr_service *service);
-uint32_t nr_service_instance_count(const struct nr_service *service);
 
-/* Snapshot of one instance for admin and metrics. Any thread. */
+/* Instances are numbered 0 to count - 1. An instance keeps its number while it takes part and until
+ * its last call is over; then another may get it. So some numbers may stand for none at the moment.
+ * The count grows and shrinks with nr_service_set_instances. */
+uint32_t nr_service_instance_count(struct nr_service *service);
+
+/* One instance that shall be there. `text` is what it is known by ("10.0.0.1:8080",
+ * "unix:/run/x.sock", "app.internal:8080") and is copied. addr.family NR_ADDR_NONE: text is a name
+ * that nr_service_resolve looks up. */
+struct nr_instance_spec {
+    const char *text;
+    struct nr_addr addr;
+    uint32_t weight; /* 0 counts as 1 */
+};
+
+/* Turn the set of instances into this one, comparing by text. Those that stay keep number, calls in
+ * flight, health, latency and counters (their weight may change); new ones start with nothing
+ * known; those not listed get no new call, finish the ones they have, and their pools close. Calls
+ * under way are never disturbed. Fails, and changes nothing, with more than NR_INSTANCES_MAX (or
+ * when as many are still leaving): NR_ELIMIT.
+ *
+ * One thread at a time, the one whose engine runs the service's health checks; workers go on. */
+enum nr_code nr_service_set_instances(struct nr_service *service,
+                                      const struct nr_instance_spec *specs, uint32_t count,
+                                      struct nr_err *err) NR_MUST_USE;
+
+/* Snapshot of one instance for admin and metrics. Any thread. A number that is not in use gives
+ * an empty one. */
 struct nr_instance_view {
     struct nr_addr addr;
-    char text[NR_ADDR_TEXT_BYTES];
+    char text[NR_ADDR_TEXT_BYTES]; /* "" when the number stands for no instance */
+    bool present;                  /* false: it has left the set, and its last calls go on */
     uint32_t weight;
     uint32_t in_flight;
     enum nr_health health;
@@ -55,7 +81,8 @@ void nr_service_instance(struct nr_service *service, uint32_t instance,
                          struct nr_instance_view *ret_view);
 
 /* `to` takes the place of `from` with another configuration: it starts with what is known of each
- * instance of the same address (health, latency, counters). Any thread; both stay as usable. */
+ * instance of the same address (health, latency, counters). On the thread that changes their sets;
+ * both stay as usable. */
 void nr_service_inherit(struct nr_service *to, struct nr_service *from);
 
 /* Choose an instance and count the call as in flight there. `tried` is a bit set of instances not
@@ -85,8 +112,10 @@ struct nr_health_checker *nr_health_start(struct nr_service *service, struct nr_
 /* stopped(ctx) is called from the queue when nothing of it is outstanding; then it is freed. */
 void nr_health_stop(struct nr_health_checker *checker, void (*stopped)(void *ctx), void *ctx);
 
-/* This worker's connections to the service's instances. Clients are made when first asked for.
- * Freeing closes them; exchanges that still run end by themselves. */
+/* This worker's connections to the service's instances. Clients are made when first asked for, and
+ * closed soon after their instance has left the set. Freeing closes all; exchanges that still run
+ * end by themselves, and the engine turns until nothing is outstanding. An instance may be asked
+ * for while a call that was picked for it is not reported. */
 struct nr_service_pools *nr_service_pools_new(struct nr_service *service, struct nr_io *io);
 struct nr_client *nr_service_client(struct nr_service_pools *pools, uint32_t instance);
 struct nr_service *nr_service_of(struct nr_service_pools *pools);

@@ -6,9 +6,24 @@
  *   - hot, written by every worker for every call: the lock, in_flight and hosts. The lock and what
  *     every pick needs share a cache line of their own; nothing in it makes a system call.
  *   - cold: struct nr_instance, written when health or an address changes; its counters with
- *     each report. Under the lock, too. */
+ *     each report. Under the lock, too.
+ *
+ * Slots. An instance stands in a slot of two parallel arrays (instances, hosts), and its number is
+ * the slot's for as long as it lives:
+ *
+ *      FREE --set_instances: new--> PRESENT --set_instances: gone--> LEAVING --in_flight 0--> FREE
+ *                                     ^                                 |
+ *                                     '------set_instances: back--------'
+ *
+ * LEAVING and FREE are both !present; LEAVING still has calls in flight, whose reports need the
+ * slot. A call in flight also holds the slot's generation, so what a worker keeps by number (a
+ * pool) is good as long as the generation is the same. Both arrays may move when they grow: read
+ * them under the lock. Only the control thread (the one that calls nr_service_set_instances) writes
+ * texts, `present` and generations, so that thread may read those without it. */
 #ifndef NR_SERVICE_STATE_H
 #define NR_SERVICE_STATE_H
+
+#include <stdatomic.h>
 
 #include "base/compiler.h"
 #include "base/spinlock.h"
@@ -24,7 +39,25 @@ struct nr_instance {
     struct nr_health_track health;
     uint64_t picks;
     uint64_t failures;
-    char text[NR_ADDR_TEXT_BYTES]; /* as configured */
+    char *text;          /* its identity: as configured, or the address found; owned */
+    uint32_t generation; /* counts the instances that this slot has had */
+    bool present;        /* takes part; false: LEAVING or FREE */
+};
+
+/* Whoever keeps something per instance is told, on its own thread, that the set has changed.
+ *
+ * The operation is posted once, however many changes come before it runs. Watches are added and
+ * removed on their engine's thread; that engine turns until the operation has run. */
+struct nr_service_watch {
+    struct nr_link link; /* service->watches */
+    struct nr_service *service;
+    struct nr_io *io;
+    struct nr_op op;
+    void (*changed)(struct nr_service_watch *watch);
+    void (*removed)(struct nr_service_watch *watch); /* the memory is the owner's again */
+    uint32_t epoch; /* of the set that it has been told of; under the service's lock, as posted */
+    bool posted;
+    bool removing;
 };
 
 struct nr_service {
@@ -36,11 +69,43 @@ struct nr_service {
     void *changed_ctx;
     struct nr_instance *instances;
     struct nr_balance_host *hosts;
+    uint32_t room;          /* of both arrays */
+    uint32_t present;       /* instances that take part */
+    struct nr_link watches; /* struct nr_service_watch */
+    char **old_paths; /* of Unix sockets in slots given away: a closing client may borrow one */
+    uint32_t old_path_count;
 
     _Alignas(NR_CACHE_LINE_BYTES) struct nr_spinlock lock;
-    uint32_t in_flight; /* sum of all hosts */
-    struct nr_balance_set set;
+    uint32_t in_flight;        /* sum of all hosts */
+    _Atomic uint32_t epoch;    /* counts changes of the set; written under the lock */
+    struct nr_balance_set set; /* count: slots up to the last that is not FREE */
 };
+
+/* What the configuration says of one instance; the text is borrowed. */
+enum nr_code nr_instance_spec_of(const struct nr_instance_conf *conf, struct nr_instance_spec *ret,
+                                 struct nr_err *err) NR_MUST_USE;
+
+/* Tell when the set changes; `changed` is called once soon for what has been missed. io NULL:
+ * never (for tests without an engine). */
+void nr_service_watch(struct nr_service *service, struct nr_io *io, struct nr_service_watch *watch);
+
+/* Counts changes of the set. Whoever has picked an instance sees the change that brought it. */
+static inline uint32_t nr_service_epoch(struct nr_service *service)
+{
+    return atomic_load_explicit(&service->epoch, memory_order_relaxed);
+}
+
+/* Not told any more. `removed` is called from the queue if a change is under way, else at once. */
+void nr_service_unwatch(struct nr_service_watch *watch);
+
+/* What is known of one slot, for who keeps something by its number. */
+struct nr_slot {
+    uint32_t generation;
+    bool present;
+    bool up; /* takes calls */
+    struct nr_addr addr;
+};
+struct nr_slot nr_service_slot(struct nr_service *service, uint32_t instance);
 
 /* Give an instance that was named its address. */
 void nr_service_set_address(struct nr_service *service, uint32_t instance,

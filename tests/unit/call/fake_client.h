@@ -104,6 +104,8 @@ struct nr_client *nr_client_new(struct nr_io *io, const struct nr_addr *address,
 
 void nr_client_close(struct nr_client *client)
 {
+    if (client == NULL)
+        return;
     fake->clients--;
     free(client);
 }

@@ -301,6 +301,32 @@ static void tcp_checks_only_connect(void **state)
     stop(&b);
 }
 
+/* Who comes is checked at once, and who has gone not any more, also in the middle of a check. */
+static void checks_follow_the_set(void **state)
+{
+    struct nr_instance_spec specs[2] = {{.text = "10.0.1.1:8000", .weight = 1},
+                                        {.text = "10.0.1.3:8002", .weight = 1}};
+    struct bench b;
+
+    bench_init(&b);
+    b.conf.instance_count = 2;
+    b.world.scripts[1] = (struct fake_script){.does = FAKE_HANGS};
+    start(&b);
+    run_ms(&b, 100);
+    assert_int_equal(b.change_count, 1);
+    assert_string_equal(b.changes[0], "0 up at 0");
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(nr_addr_parse(specs[i].text, &specs[i].addr, NULL), NR_OK);
+    assert_int_equal(nr_service_set_instances(b.service, specs, 2, NULL), NR_OK);
+    run_ms(&b, 200);
+    assert_int_equal(b.change_count, 2);
+    assert_string_equal(b.changes[1], "1 up at 100"); /* the number of who hung */
+    run_ms(&b, 10000);
+    assert_int_equal(b.change_count, 2); /* nobody is told of who has gone */
+    assert_int_equal(b.world.clients, 2);
+    stop(&b);
+}
+
 /* ---- names ---- */
 
 static void on_resolved(void *ctx, const struct nr_err *err)
@@ -317,6 +343,8 @@ static void by_name(struct bench *b, uint32_t instance, const char *name)
     b->instances[instance].address.kind = NR_CONFIG_ADDRESS_NAME;
     b->instances[instance].address.host = nr_span_of(name);
     b->instances[instance].address.port = 7003;
+    snprintf(b->addresses[instance], sizeof(b->addresses[0]), "%s:7003", name);
+    b->instances[instance].address.text = nr_span_of(b->addresses[instance]);
 }
 
 static void names_become_addresses(void **state)
@@ -367,6 +395,7 @@ int main(void)
         cmocka_unit_test(stopping_in_the_middle_of_checks),
         cmocka_unit_test(without_a_section_nothing_is_checked),
         cmocka_unit_test(tcp_checks_only_connect),
+        cmocka_unit_test(checks_follow_the_set),
         cmocka_unit_test(names_become_addresses),
     };
 

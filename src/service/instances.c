@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instances.c - the set of instances as it changes: who comes, who goes, who is up.
+ *
+ * Changes are rare and come from one thread, so everything that takes time (comparing texts,
+ * memory) is done before the lock is taken; under it remain a few stores per slot. Workers learn of
+ * a change in two ways: the next pick sees the new set at once, and what they keep per instance
+ * follows when their watch has been told (see struct nr_service_watch). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "service/state.h"
+
+enum nr_code nr_instance_spec_of(const struct nr_instance_conf *conf, struct nr_instance_spec *ret,
+                                 struct nr_err *err)
+{
+    struct nr_instance_spec spec = {.text = conf->address.text.ptr, .weight = conf->weight};
+
+    if (conf->address.kind != NR_CONFIG_ADDRESS_NAME &&
+        nr_addr_parse(spec.text, &spec.addr, err) != NR_OK)
+        return nr_err_wrap(err, "instance '%s'", spec.text);
+    *ret = spec;
+    return NR_OK;
+}
+
+/* As many again may be leaving while others come. */
+enum { ROOM_MAX = 2 * NR_INSTANCES_MAX };
+
+/* ---- comparing, without the lock ---- */
+
+/* What shall become of whom. */
+struct plan {
+    const struct nr_instance_spec *specs;
+    uint32_t count;
+    uint32_t *slot_of; /* per spec: the slot that it keeps; NR_INSTANCE_NONE: it is new */
+    bool *stays;       /* per slot */
+    char **texts;      /* per spec: a copy, if it is new */
+    uint32_t added;
+    uint32_t room; /* slots that `stays` is about */
+};
+
+/* A text listed twice means two instances, so each slot is claimed once. Also one that has left is
+ * taken back while nobody else has its slot: then its last calls go on counting, and its pools need
+ * not be made anew. Who is there comes first. */
+static uint32_t find_slot(const struct nr_service *service, const struct plan *plan,
+                          const char *text)
+{
+    uint32_t left = NR_INSTANCE_NONE;
+
+    for (uint32_t i = 0; i < service->room; i++) {
+        const struct nr_instance *instance = &service->instances[i];
+
+        if (plan->stays[i] || instance->text == NULL || strcmp(instance->text, text) != 0)
+            continue;
+        if (instance->present)
+            return i;
+        left = i;
+    }
+    return left;
+}
+
+static void *zeroed(size_t count, size_t bytes)
+{
+    void *memory = calloc(count > 0 ? count : 1, bytes);
+
+    nr_assert(memory != NULL);
+    return memory;
+}
+
+static void plan_make(struct plan *plan, const struct nr_service *service,
+                      const struct nr_instance_spec *specs, uint32_t count)
+{
+    *plan = (struct plan){.specs = specs, .count = count, .room = service->room};
+    plan->slot_of = zeroed(count, sizeof(*plan->slot_of));
+    plan->stays = zeroed(service->room, sizeof(*plan->stays));
+    plan->texts = zeroed(count, sizeof(*plan->texts));
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t slot = find_slot(service, plan, specs[i].text);
+
+        plan->slot_of[i] = slot;
+        if (slot != NR_INSTANCE_NONE) {
+            plan->stays[slot] = true;
+            continue;
+        }
+        plan->added++;
+        plan->texts[i] = strdup(specs[i].text);
+        nr_assert(plan->texts[i] != NULL);
+    }
+}
+
+/* Texts that found a slot are the slot's now. */
+static void plan_done(struct plan *plan)
+{
+    for (uint32_t i = 0; i < plan->count; i++)
+        free(plan->texts[i]);
+    free(plan->slot_of);
+    free(plan->stays);
+    free(plan->texts);
+}
+
+/* ---- room ---- */
+
+static bool is_free(const struct nr_service *service, uint32_t slot)
+{
+    return !service->instances[slot].present && service->hosts[slot].in_flight == 0;
+}
+
+/* Slots that a newcomer may have. Calls may only end meanwhile, so their number does not fall. */
+static uint32_t count_free(struct nr_service *service, const struct plan *plan)
+{
+    uint32_t count = 0;
+
+    nr_spinlock_lock(&service->lock);
+    for (uint32_t i = 0; i < service->room; i++)
+        count += is_free(service, i) && !plan->stays[i];
+    nr_spinlock_unlock(&service->lock);
+    return count;
+}
+
+static void grow(struct nr_service *service, uint32_t room)
+{
+    struct nr_instance *instances = zeroed(room, sizeof(*instances)), *old_instances;
+    struct nr_balance_host *hosts = zeroed(room, sizeof(*hosts)), *old_hosts;
+
+    nr_spinlock_lock(&service->lock);
+    old_instances = service->instances;
+    old_hosts = service->hosts;
+    if (service->room > 0) {
+        memcpy(instances, old_instances, service->room * sizeof(*instances));
+        memcpy(hosts, old_hosts, service->room * sizeof(*hosts));
+    }
+    service->instances = instances;
+    service->hosts = hosts;
+    service->set.hosts = hosts;
+    service->room = room;
+    nr_spinlock_unlock(&service->lock);
+    free(old_instances);
+    free(old_hosts);
+}
+
+static enum nr_code make_room(struct nr_service *service, const struct plan *plan,
+                              struct nr_err *err)
+{
+    uint32_t room = service->room, free_slots = count_free(service, plan);
+
+    service->old_paths = realloc(service->old_paths, (service->old_path_count + plan->added + 1) *
+                                                         sizeof(*service->old_paths));
+    nr_assert(service->old_paths != NULL);
+    if (plan->count > NR_INSTANCES_MAX)
+        return nr_err_set(err, NR_ELIMIT, "%u instances; at most %d are supported", plan->count,
+                          NR_INSTANCES_MAX);
+    if (plan->added <= free_slots)
+        return NR_OK;
+    room += plan->added - free_slots;
+    if (room > ROOM_MAX)
+        return nr_err_set(err, NR_ELIMIT, "too many instances are still finishing their calls");
+    if (room < service->room * 2)
+        room = service->room * 2;
+    grow(service, room < ROOM_MAX ? room : ROOM_MAX);
+    return NR_OK;
+}
+
+/* ---- changing, with the lock held ---- */
+
+/* A client that closes may still borrow the path of its Unix socket, so those stay; everybody
+ * else's text can go: it is returned, to be freed outside the lock. */
+static char *take_text(struct nr_service *service, struct nr_instance *instance)
+{
+    if (instance->addr.family != NR_ADDR_UNIX)
+        return instance->text;
+    service->old_paths[service->old_path_count++] = instance->text;
+    return NULL;
+}
+
+static void weigh(struct nr_service *service, uint32_t slot, const struct nr_instance_spec *spec)
+{
+    struct nr_balance_host *host = &service->hosts[slot];
+
+    host->weight = spec->weight > 0 ? spec->weight : 1;
+    host->burden = 1.0f / (float)host->weight;
+}
+
+/* The newcomer's own text outlives the spec, and a Unix path is borrowed from it. */
+static struct nr_addr own_addr(const struct nr_instance_spec *spec, const char *text)
+{
+    struct nr_addr addr = spec->addr;
+
+    if (addr.family == NR_ADDR_UNIX && nr_addr_parse(text, &addr, NULL) != NR_OK)
+        nr_assert(!"what was parsed once can be parsed again");
+    return addr;
+}
+
+/* Returns the text of who had the slot before, to be freed outside the lock. */
+static char *move_in(struct nr_service *service, uint32_t slot, const struct nr_instance_spec *spec,
+                     char *text)
+{
+    struct nr_instance *instance = &service->instances[slot];
+    char *old = take_text(service, instance);
+
+    *instance = (struct nr_instance){
+        .addr = own_addr(spec, text),
+        .text = text,
+        .generation = instance->generation + 1,
+        .present = true,
+    };
+    nr_health_track_init(&instance->health);
+    service->hosts[slot] = (struct nr_balance_host){.penalty = 1};
+    weigh(service, slot, spec);
+    return old;
+}
+
+static bool takes_calls(const struct nr_instance *instance)
+{
+    return instance->present && instance->addr.family != NR_ADDR_NONE &&
+           instance->health.state != NR_HEALTH_DOWN;
+}
+
+/* The balancer's sums over the slots, after any of them has changed. */
+static void recount(struct nr_service *service)
+{
+    uint32_t count = service->room;
+
+    while (count > 0 && is_free(service, count - 1))
+        count--;
+    service->present = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        service->present += service->instances[i].present;
+        service->hosts[i].up = takes_calls(&service->instances[i]);
+        if (service->hosts[i].weight == 0) /* a slot never used, before one that is */
+            service->hosts[i].weight = 1;
+    }
+    service->set.count = count;
+    nr_balance_settle(&service->set, true);
+}
+
+static void apply(struct nr_service *service, struct plan *plan)
+{
+    uint32_t slot = 0;
+
+    nr_spinlock_lock(&service->lock);
+    for (uint32_t i = 0; i < service->room; i++)
+        service->instances[i].present = i < plan->room && plan->stays[i];
+    for (uint32_t i = 0; i < plan->count; i++) {
+        if (plan->slot_of[i] != NR_INSTANCE_NONE) {
+            weigh(service, plan->slot_of[i], &plan->specs[i]);
+            continue;
+        }
+        while (!is_free(service, slot))
+            slot++;
+        nr_assert(slot < service->room);
+        plan->texts[i] = move_in(service, slot, &plan->specs[i], plan->texts[i]);
+    }
+    recount(service);
+    atomic_store_explicit(&service->epoch, nr_service_epoch(service) + 1, memory_order_relaxed);
+    nr_spinlock_unlock(&service->lock);
+}
+
+/* ---- telling ---- */
+
+static void watch_told(struct nr_op *op)
+{
+    struct nr_service_watch *watch = nr_container_of(op, struct nr_service_watch, op);
+
+    nr_spinlock_lock(&watch->service->lock);
+    watch->posted = false;
+    nr_spinlock_unlock(&watch->service->lock);
+    if (watch->removing)
+        watch->removed(watch);
+    else
+        watch->changed(watch);
+}
+
+static const struct nr_op_kind watch_kind = {watch_told, "service.changed"};
+
+void nr_service_watch(struct nr_service *service, struct nr_io *io, struct nr_service_watch *watch)
+{
+    watch->service = service;
+    watch->io = io;
+    watch->posted = false;
+    watch->removing = false;
+    nr_op_init(&watch->op, &watch_kind);
+    nr_link_init(&watch->link);
+    if (io == NULL)
+        return;
+    nr_spinlock_lock(&service->lock);
+    watch->epoch = nr_service_epoch(service);
+    nr_list_push_back(&service->watches, &watch->link);
+    nr_spinlock_unlock(&service->lock);
+}
+
+void nr_service_unwatch(struct nr_service_watch *watch)
+{
+    struct nr_service *service = watch->service;
+    bool posted;
+
+    nr_spinlock_lock(&service->lock);
+    if (nr_link_linked(&watch->link))
+        nr_list_remove(&watch->link);
+    posted = watch->posted;
+    watch->removing = true;
+    nr_spinlock_unlock(&service->lock);
+    if (!posted)
+        watch->removed(watch);
+}
+
+/* The next watch that has not been told yet, marked as told. */
+static struct nr_service_watch *next_untold(struct nr_service *service)
+{
+    struct nr_service_watch *found = NULL;
+
+    nr_spinlock_lock(&service->lock);
+    for (struct nr_link *link = service->watches.next; link != &service->watches;
+         link = link->next) {
+        struct nr_service_watch *watch = nr_container_of(link, struct nr_service_watch, link);
+
+        if (watch->posted || watch->epoch == nr_service_epoch(service))
+            continue;
+        watch->posted = true;
+        watch->epoch = nr_service_epoch(service);
+        found = watch;
+        break;
+    }
+    nr_spinlock_unlock(&service->lock);
+    return found;
+}
+
+/* Posting is a system call, so it happens outside the lock. What is marked stays in memory until
+ * its operation has run. */
+static void tell(struct nr_service *service)
+{
+    struct nr_service_watch *watch;
+
+    while ((watch = next_untold(service)) != NULL)
+        nr_io_post(watch->io, &watch->op);
+}
+
+enum nr_code nr_service_set_instances(struct nr_service *service,
+                                      const struct nr_instance_spec *specs, uint32_t count,
+                                      struct nr_err *err)
+{
+    enum nr_code code;
+    struct plan plan;
+
+    plan_make(&plan, service, specs, count);
+    code = make_room(service, &plan, err);
+    if (code == NR_OK)
+        apply(service, &plan);
+    plan_done(&plan);
+    if (code == NR_OK)
+        tell(service);
+    return code;
+}
+
+/* ---- one instance ---- */
+
+struct nr_slot nr_service_slot(struct nr_service *service, uint32_t instance)
+{
+    struct nr_slot slot = {0};
+
+    nr_spinlock_lock(&service->lock);
+    if (instance < service->set.count) {
+        const struct nr_instance *from = &service->instances[instance];
+
+        slot = (struct nr_slot){from->generation, from->present, service->hosts[instance].up,
+                                from->addr};
+    }
+    nr_spinlock_unlock(&service->lock);
+    return slot;
+}
+
+uint32_t nr_service_instance_count(struct nr_service *service)
+{
+    uint32_t count;
+
+    nr_spinlock_lock(&service->lock);
+    count = service->set.count;
+    nr_spinlock_unlock(&service->lock);
+    return count;
+}
+
+/* With the lock held. */
+static void update_up(struct nr_service *service, uint32_t i)
+{
+    nr_balance_mark(&service->set, i, takes_calls(&service->instances[i]));
+}
+
+void nr_service_set_address(struct nr_service *service, uint32_t instance,
+                            const struct nr_addr *addr)
+{
+    nr_spinlock_lock(&service->lock);
+    nr_assert(service->instances[instance].addr.family == NR_ADDR_NONE);
+    service->instances[instance].addr = *addr;
+    update_up(service, instance);
+    nr_spinlock_unlock(&service->lock);
+}
+
+bool nr_service_address(struct nr_service *service, uint32_t instance, struct nr_addr *ret_addr)
+{
+    nr_spinlock_lock(&service->lock);
+    nr_assert(instance < service->room);
+    *ret_addr = service->instances[instance].addr;
+    nr_spinlock_unlock(&service->lock);
+    return ret_addr->family != NR_ADDR_NONE;
+}
+
+void nr_service_check_result(struct nr_service *service, uint32_t instance,
+                             const struct nr_health_rule *rule, bool ok)
+{
+    enum nr_health from, to;
+
+    nr_spinlock_lock(&service->lock);
+    from = service->instances[instance].health.state;
+    if (nr_health_track_result(&service->instances[instance].health, rule, ok))
+        update_up(service, instance);
+    to = service->instances[instance].health.state;
+    nr_spinlock_unlock(&service->lock);
+    if (from != to && service->changed != NULL)
+        service->changed(service->changed_ctx, service, instance, from, to);
+}

@@ -10,6 +10,7 @@
 #include "http/date.h"
 #include "http/reply.h"
 #include "io/io.h"
+#include "observe/observe_conf.h"
 
 /* One request; lives in the exchange's arena. */
 struct exchange {
@@ -130,6 +131,12 @@ void nr_admin_free(struct nr_admin *admin)
 struct nr_handler *nr_admin_handler(struct nr_admin *admin)
 {
     return &admin->handler;
+}
+
+void nr_admin_set_config(struct nr_admin *admin, struct nr_config *config)
+{
+    admin->setup.config = config;
+    admin->setup.metrics = nr_observe_conf_of(config)->metrics;
 }
 
 void nr_admin_set_phase(struct nr_admin *admin, enum nr_admin_phase phase)

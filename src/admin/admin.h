@@ -37,6 +37,9 @@ void nr_admin_free(struct nr_admin *admin);
 
 struct nr_handler *nr_admin_handler(struct nr_admin *admin);
 
+/* Another configuration is in force; borrowed likewise. */
+void nr_admin_set_config(struct nr_admin *admin, struct nr_config *config);
+
 void nr_admin_set_phase(struct nr_admin *admin, enum nr_admin_phase phase);
 
 /* May a request with this Host be answered? */

@@ -14,6 +14,25 @@
 
 /* ---- where it comes from ---- */
 
+static void note_file(struct nr_cli_files *files, const char *path)
+{
+    if (files == NULL)
+        return;
+    files->paths = realloc(files->paths, (files->count + 1) * sizeof(char *));
+    nr_assert(files->paths != NULL);
+    files->paths[files->count] = strdup(path);
+    nr_assert(files->paths[files->count] != NULL);
+    files->count++;
+}
+
+void nr_cli_files_done(struct nr_cli_files *files)
+{
+    for (uint32_t i = 0; i < files->count; i++)
+        free(files->paths[i]);
+    free(files->paths);
+    *files = (struct nr_cli_files){0};
+}
+
 static enum nr_code read_file(void *arg, const char *path, size_t bytes_max, struct nr_arena *arena,
                               struct nr_span *ret_bytes, struct nr_err *err)
 {
@@ -21,6 +40,7 @@ static enum nr_code read_file(void *arg, const char *path, size_t bytes_max, str
     size_t len;
     enum nr_code code = nr_process_read_file(path, bytes_max, &bytes, &len, err);
 
+    note_file(arg, path);
     if (code != NR_OK)
         return code;
     *ret_bytes = nr_arena_dup(arena, (struct nr_span){bytes, len});
@@ -56,6 +76,7 @@ static enum nr_code list_files(void *arg, const char *directory, struct nr_arena
     struct listing listing = {.arena = arena};
     enum nr_code code = nr_process_list_files(directory, list_entry, &listing, err);
 
+    note_file(arg, directory);
     if (code != NR_OK)
         return code;
     *ret_names = listing.names;
@@ -93,15 +114,24 @@ void nr_cli_print_diags(const struct nr_diags *diags)
         fprintf(stderr, "naru: %u more of this kind are not shown\n", diags->dropped);
 }
 
-int nr_cli_load(const char *path, struct nr_config **ret_config)
+static struct nr_config_source source_noting(struct nr_cli_files *files)
 {
+    struct nr_config_source noting = source;
+
+    noting.arg = files;
+    return noting;
+}
+
+int nr_cli_load_files(const char *path, struct nr_cli_files *files, struct nr_config **ret_config)
+{
+    const struct nr_config_source noting = source_noting(files);
     struct nr_arena arena;
     struct nr_diags diags;
     enum nr_code code;
 
     nr_arena_init(&arena, NULL, 0);
     nr_diags_init(&diags, &arena, 0);
-    code = nr_config_load(nr_section_roots, NR_SECTION_COUNT, &source,
+    code = nr_config_load(nr_section_roots, NR_SECTION_COUNT, &noting,
                           path == NULL ? NR_CONFIG_PATH_DEFAULT : path, &diags, ret_config);
     nr_diags_sort(&diags);
     nr_cli_print_diags(&diags);
@@ -111,6 +141,39 @@ int nr_cli_load(const char *path, struct nr_config **ret_config)
               stderr);
     nr_arena_done(&arena);
     return code == NR_OK ? NR_EXIT_OK : NR_EXIT_CONFIG;
+}
+
+int nr_cli_load(const char *path, struct nr_config **ret_config)
+{
+    return nr_cli_load_files(path, NULL, ret_config);
+}
+
+enum nr_code nr_cli_reload(const char *path, const struct nr_span *text, struct nr_cli_files *files,
+                           struct nr_strbuf *problems, struct nr_config **ret_config)
+{
+    const struct nr_config_source noting = source_noting(files);
+    struct nr_arena arena;
+    struct nr_diags diags;
+    enum nr_code code;
+
+    nr_arena_init(&arena, NULL, 0);
+    nr_diags_init(&diags, &arena, 0);
+    if (text != NULL)
+        code = nr_config_load_bytes(nr_section_roots, NR_SECTION_COUNT, &noting, "configuration",
+                                    *text, &diags, ret_config);
+    else
+        code =
+            nr_config_load(nr_section_roots, NR_SECTION_COUNT, &noting, path, &diags, ret_config);
+    nr_diags_sort(&diags);
+    for (uint32_t i = 0; i < diags.count; i++) {
+        char line[1024];
+
+        nr_diag_format(&diags.items[i], line, sizeof(line));
+        nr_strbuf_printf(problems, "%s%s\n",
+                         diags.items[i].level == NR_DIAG_WARNING ? "warning: " : "", line);
+    }
+    nr_arena_done(&arena);
+    return code;
 }
 
 /* JSON strings are YAML; a dollar sign would be a variable. */

@@ -3,13 +3,30 @@
 #ifndef NR_CLI_LOAD_H
 #define NR_CLI_LOAD_H
 
+#include "base/strbuf.h"
 #include "config/config.h"
 
 #define NR_CONFIG_PATH_DEFAULT "naru.yaml"
 
+/* What a configuration was read from: files, and the directories that were searched. */
+struct nr_cli_files {
+    char **paths; /* owned */
+    uint32_t count;
+};
+void nr_cli_files_done(struct nr_cli_files *files);
+
 /* Load a file (NULL: the default; "-": standard input), or print on stderr what is wrong with it, a
  * line for each, and return NR_EXIT_CONFIG. Warnings are printed, too. */
 int nr_cli_load(const char *path, struct nr_config **ret_config);
+
+/* The same, telling what was read; files may be NULL. */
+int nr_cli_load_files(const char *path, struct nr_cli_files *files, struct nr_config **ret_config);
+
+/* Load again for a process that runs: text (NULL: the file at path), printing nothing. problems
+ * gets a line for each error and warning; files what was read. On failure *ret_config stays. Any
+ * thread, one at a time. */
+enum nr_code nr_cli_reload(const char *path, const struct nr_span *text, struct nr_cli_files *files,
+                           struct nr_strbuf *problems, struct nr_config **ret_config) NR_MUST_USE;
 
 /* The configuration that --to stands for. */
 int nr_cli_load_to(const char *to, const char *listen, const char *admin,

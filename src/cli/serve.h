@@ -19,19 +19,43 @@
 
 #include "admin/admin.h"
 #include "admin/admin_conf.h"
+#include "cli/load.h"
 #include "config/config.h"
+#include "config/control.h"
 #include "gateway/gateway.h"
 #include "gateway/gateway_conf.h"
 #include "io/epoll.h"
 #include "io/io.h"
 #include "io/logpipe.h"
+#include "io/process.h"
 #include "observe/log.h"
 #include "observe/names.h"
 #include "observe/observe.h"
 
-enum { NR_SIGNALS = 2 };
+enum { NR_SIGNALS = 3 };
+
+struct nr_reload_job;
+
+/* Other configurations: serve_reload.c, serve_watch.c. */
+struct nr_reload_state {
+    struct nr_config_control control;
+    const char *path;       /* the file; NULL: there is none to load again */
+    struct nr_link waiting; /* jobs */
+    struct nr_reload_job *running;
+    struct nr_config_version versions[NR_CONFIG_VERSIONS_MAX]; /* newest first; own references */
+    uint32_t version_count;
+    struct nr_cli_files watched; /* what the configuration in force was read from */
+    struct nr_timer look;
+    uint64_t stamp_seen, stamp_loaded;
+    bool looking;
+};
 
 struct nr_serve;
+
+struct nr_serve_signal {
+    struct nr_signal signal;
+    struct nr_serve *serve;
+};
 
 struct nr_serve_worker {
     struct nr_serve *serve;
@@ -50,6 +74,9 @@ struct nr_serve {
     struct nr_config *config;
     const struct nr_gateway_conf *conf;
     struct nr_observe_names *names;
+    struct nr_observe_names *next_names; /* while workers go over to another configuration */
+    const char *notify;                  /* the service manager's socket; NULL: nobody listens */
+    struct nr_reload_state reload;
     struct nr_logpipe *access_pipe; /* NULL: no access log */
     struct nr_logpipe *program_pipe;
     struct nr_log log;
@@ -72,7 +99,7 @@ struct nr_serve {
     uint32_t waiting; /* workers to drain */
     struct nr_err name_err;
 
-    struct nr_signal signals[NR_SIGNALS];
+    struct nr_serve_signal signals[NR_SIGNALS];
     uint32_t signals_waiting;
     _Atomic uint32_t accepting; /* workers that have not begun to drain */
     struct nr_timer drain_limit;
@@ -86,6 +113,16 @@ int nr_serve_start(struct nr_serve *serve);
 
 /* serve_stop.c: wait for signals, and the way down. */
 void nr_serve_watch_signals(struct nr_serve *serve);
+
+/* serve_reload.c. _init when there is a configuration; _done when control has ended. */
+void nr_serve_reload_init(struct nr_serve *serve);
+void nr_serve_reload_done(struct nr_serve *serve);
+void nr_serve_reload_file(struct nr_serve *serve, const char *source);
+void nr_serve_note_version(struct nr_serve *serve, const char *source);
+
+/* serve_watch.c: these are the files now, taken over; look at them if the configuration says so. */
+void nr_serve_watch_files(struct nr_serve *serve, struct nr_cli_files *files);
+void nr_serve_watch_stop(struct nr_serve *serve);
 
 /* Free what nr_serve_start made, in whatever state it stopped; engines must not run. */
 void nr_serve_free(struct nr_serve *serve);

@@ -315,6 +315,7 @@ int nr_serve_start(struct nr_serve *serve)
     struct nr_err err = {0};
     int code;
 
+    nr_serve_reload_init(serve);
     serve->conf = nr_gateway_conf_of(serve->config);
     serve->worker_count = serve->conf->workers > 0 ? serve->conf->workers : nr_io_cores();
     if (make_parts(serve, &err) != NR_OK) {

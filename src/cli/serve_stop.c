@@ -8,6 +8,7 @@
 #include "base/compiler.h"
 #include "cli/command.h"
 #include "cli/serve.h"
+#include "io/notify.h"
 
 enum {
     SETTLE_NS = 1000000,    /* between looks whether an engine has nothing outstanding */
@@ -55,7 +56,7 @@ static void admin_gone(void *ctx)
     for (uint32_t i = 0; i < serve->worker_count; i++)
         nr_io_post(serve->workers[i].io, &serve->workers[i].close);
     for (uint32_t i = 0; i < NR_SIGNALS; i++)
-        nr_op_cancel(serve->control, &serve->signals[i].op);
+        nr_op_cancel(serve->control, &serve->signals[i].signal.op);
     nr_timer_arm(serve->control, &serve->settle, nr_io_now_ns(serve->control));
 }
 
@@ -135,6 +136,9 @@ static void drain_over(struct nr_op *op)
 static void begin_drain(struct nr_serve *serve)
 {
     serve->draining = true;
+    nr_notify_stopping(serve->notify);
+    nr_serve_watch_stop(serve);
+    nr_gateway_no_more_plans(serve->gateway);
     nr_admin_set_phase(serve->admin, NR_ADMIN_DRAINING);
     nr_log_write(&serve->log, NR_LOG_INFO, NULL,
                  "draining: no new connections; a second signal ends at once");
@@ -157,20 +161,26 @@ static void end_at_once(struct nr_serve *serve)
 
 static void on_signal(struct nr_op *op)
 {
-    struct nr_signal *signal = nr_container_of(op, struct nr_signal, op);
-    struct nr_serve *serve =
-        nr_container_of(signal, struct nr_serve, signals[signal->signo == SIGTERM ? 0 : 1]);
+    struct nr_serve_signal *signal = nr_container_of(op, struct nr_serve_signal, signal.op);
+    struct nr_serve *serve = signal->serve;
 
     if (op->result != NR_OK)
         return; /* cancelled: we are closing */
+    if (signal->signal.signo == SIGHUP) {
+        nr_io_signal(serve->control, &signal->signal);
+        if (!serve->draining)
+            nr_serve_reload_file(serve, "SIGHUP");
+        return;
+    }
     if (serve->draining)
         end_at_once(serve);
-    nr_io_signal(serve->control, signal);
+    nr_io_signal(serve->control, &signal->signal);
     begin_drain(serve);
 }
 
 void nr_serve_watch_signals(struct nr_serve *serve)
 {
+    static const int watched[NR_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
     static const struct nr_op_kind signal_kind = {on_signal, "serve.signal"};
     static const struct nr_op_kind limit_kind = {drain_over, "serve.drain_limit"};
     static const struct nr_op_kind settle_kind = {control_settle, "serve.settle"};
@@ -178,9 +188,12 @@ void nr_serve_watch_signals(struct nr_serve *serve)
     nr_timer_init(&serve->drain_limit, &limit_kind);
     nr_timer_init(&serve->settle, &settle_kind);
     for (uint32_t i = 0; i < NR_SIGNALS; i++) {
-        nr_op_init(&serve->signals[i].op, &signal_kind);
-        serve->signals[i].signo = i == 0 ? SIGTERM : SIGINT;
-        nr_io_signal(serve->control, &serve->signals[i]);
+        struct nr_serve_signal *signal = &serve->signals[i];
+
+        signal->serve = serve;
+        signal->signal.signo = watched[i];
+        nr_op_init(&signal->signal.op, &signal_kind);
+        nr_io_signal(serve->control, &signal->signal);
     }
 }
 
@@ -214,6 +227,7 @@ void nr_serve_free(struct nr_serve *serve)
     nr_logpipe_free(serve->program_pipe, LOG_FLUSH_MS);
     nr_observe_free(serve->observe);
     nr_observe_names_free(serve->names);
+    nr_serve_reload_done(serve);
     free(serve->engines);
     free(serve->gateways);
     free(serve->workers);

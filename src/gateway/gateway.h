@@ -82,6 +82,9 @@ typedef void (*nr_gateway_prepared_fn)(void *ctx, struct nr_gateway_plan *plan,
 void nr_gateway_prepare(struct nr_gateway *gateway, struct nr_config *config,
                         nr_gateway_prepared_fn prepared, void *ctx);
 
+/* The end has begun: whatever is still prepared will be refused. */
+void nr_gateway_no_more_plans(struct nr_gateway *gateway);
+
 struct nr_gateway_changes nr_gateway_plan_changes(const struct nr_gateway_plan *plan);
 void nr_gateway_plan_free(struct nr_gateway_plan *plan); /* NULL is fine */
 

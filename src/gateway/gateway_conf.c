@@ -158,6 +158,12 @@ static const struct nr_schema_word auto_workers[] = {
     {NULL, 0, NULL},
 };
 
+static const struct nr_schema_word reload_words[] = {
+    {"on_signal", NR_RELOAD_ON_SIGNAL, "with SIGHUP, or by the admin API"},
+    {"on_change", NR_RELOAD_ON_CHANGE, "when it or a file that it includes changes, too"},
+    {NULL, 0, NULL},
+};
+
 static const struct nr_schema_field gateway_fields[] = {
     {.name = "workers", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_gateway_conf, workers),
      .value = "auto", .min = "1", .max = "256", .words = auto_workers,
@@ -171,7 +177,10 @@ static const struct nr_schema_field gateway_fields[] = {
     {.name = "drain_timeout", .type = NR_SCHEMA_DURATION,
      NR_SCHEMA_AT(struct nr_gateway_conf, drain_timeout_ns),
      .value = "30s", .min = "0s", .max = "1h",
-     .doc = "How long requests in flight may finish when naru stops."},
+     .doc = "How long requests in flight may finish when naru stops, or a listener is removed."},
+    {.name = "reload", .type = NR_SCHEMA_ENUM, NR_SCHEMA_AT(struct nr_gateway_conf, reload),
+     .value = "on_signal", .words = reload_words,
+     .doc = "When the file is loaded again while naru runs."},
     {.name = "routes", .type = NR_SCHEMA_SECTIONS,
      NR_SCHEMA_MANY(struct nr_gateway_conf, routes, route_count), .section = &route_schema,
      .doc = "Which service answers which requests."},

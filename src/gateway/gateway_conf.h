@@ -17,6 +17,11 @@ enum nr_half_close {
     NR_HALF_CLOSE_ALLOW,  /* the client has only finished sending */
 };
 
+enum nr_reload {
+    NR_RELOAD_ON_SIGNAL, /* SIGHUP, or the admin API */
+    NR_RELOAD_ON_CHANGE, /* when a file of the configuration changes, too */
+};
+
 #define NR_CONF_NONE UINT64_MAX /* the word `none` where a size or a time could stand */
 
 /* What one listener bears from its clients. */
@@ -68,6 +73,7 @@ struct nr_gateway_conf {
     uint32_t listen_count;
     uint64_t deadline_ns; /* NR_CONF_NONE: none */
     uint64_t drain_timeout_ns;
+    uint32_t reload; /* enum nr_reload */
     struct nr_route_conf *routes;
     uint32_t route_count;
 };

@@ -97,6 +97,7 @@ struct nr_gateway {
     struct nr_op stopped_op;
 
     struct nr_gateway_plan *plan; /* being switched to */
+    bool ending;                  /* no plan is accepted any more */
     uint32_t switching;           /* workers that have not done it yet */
 };
 

@@ -55,9 +55,12 @@ static void name_instances(struct nr_record *record, const struct nr_gateway_ser
         record->attempt_count < NR_RECORD_ATTEMPTS ? record->attempt_count : NR_RECORD_ATTEMPTS;
 
     record->service = service->id;
-    for (uint32_t i = 0; i < kept; i++)
-        if (record->attempts[i].instance < service->conf->instance_count)
-            record->attempts[i].instance = service->instance_ids[record->attempts[i].instance];
+    for (uint32_t i = 0; i < kept; i++) {
+        uint32_t *instance = &record->attempts[i].instance;
+
+        *instance = *instance < service->conf->instance_count ? service->instance_ids[*instance]
+                                                              : NR_ID_NONE;
+    }
 }
 
 static void finish_record(struct nr_request *request)

@@ -86,6 +86,8 @@ static void names_resolved(void *ctx, const struct nr_err *err)
 
     if (err != NULL)
         plan->err = *err;
+    else if (plan->gateway->ending)
+        (void)nr_err_set(&plan->err, NR_ECANCELED, "naru is stopping");
     else if (nr_gateway_open_listeners(plan->gateway, plan->snapshot, NULL, 0, &plan->err) == NR_OK)
         plan->err.code = NR_OK;
     if (plan->err.code != NR_OK)
@@ -112,6 +114,11 @@ void nr_gateway_prepare(struct nr_gateway *gateway, struct nr_config *config,
     }
     nr_op_init(&plan->op, &refused_kind);
     nr_io_defer(gateway->control, &plan->op);
+}
+
+void nr_gateway_no_more_plans(struct nr_gateway *gateway)
+{
+    gateway->ending = true;
 }
 
 struct nr_gateway_changes nr_gateway_plan_changes(const struct nr_gateway_plan *plan)

@@ -205,3 +205,15 @@ char *nr_process_capture(void (*print)(void *ctx, FILE *to), void *ctx, size_t *
     *ret_len = len;
     return text;
 }
+
+uint64_t nr_process_file_stamp(const char *path)
+{
+    struct stat st;
+    uint64_t stamp;
+
+    if (stat(path, &st) != 0)
+        return 0;
+    stamp = (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+    stamp = stamp * 31 + (uint64_t)st.st_size;
+    return stamp * 31 + (uint64_t)st.st_ino;
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* serve_reload.c - other configurations for a running naru: config/control.h, implemented.
+ *
+ *   QUEUED --turn--> LOADING --sound--> PREPARING --ready--> SWITCHING --all workers--> in force
+ *                       '----- refused -----'---- refused: the old one stays, one line says why
+ *
+ * Loading reads files and parses on a pool thread, because control has health checks to run; the
+ * rest is control's. The last ten configurations are kept as they were loaded, so going back needs
+ * neither files nor environment. */
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/compiler.h"
+#include "base/strbuf.h"
+#include "cli/load.h"
+#include "cli/serve.h"
+#include "config/section.h"
+#include "io/notify.h"
+#include "service/service_conf.h"
+
+struct nr_reload_job {
+    struct nr_link link;
+    struct nr_serve *serve;
+    struct nr_config_change change;
+    char *text; /* owned; NULL: the file */
+    nr_config_changed_fn done;
+    void *ctx;
+    struct nr_work work;
+    struct nr_config *config; /* our reference, once loaded */
+    struct nr_cli_files files;
+    struct nr_strbuf problems;
+    struct nr_strbuf changes;
+    uint64_t started_ns;
+    bool renaming;
+};
+
+static void start_next(struct nr_serve *serve);
+
+static const char *first_line(struct nr_strbuf *problems, char *to, size_t room)
+{
+    struct nr_span text = nr_strbuf_span(problems);
+    const char *end = text.len > 0 ? memchr(text.ptr, '\n', text.len) : NULL;
+    size_t len = end != NULL ? (size_t)(end - text.ptr) : text.len;
+
+    snprintf(to, room, "%.*s", (int)(len < room ? len : room - 1), text.len > 0 ? text.ptr : "");
+    return to;
+}
+
+static uint32_t lines_of(const struct nr_strbuf *text)
+{
+    uint32_t lines = 0;
+
+    for (size_t i = 0; i < text->len; i++)
+        lines += text->ptr[i] == '\n';
+    return lines;
+}
+
+/* ---- the end of a job ---- */
+
+static void finish(struct nr_reload_job *job, bool ok)
+{
+    struct nr_serve *serve = job->serve;
+    struct nr_config_outcome outcome = {
+        .ok = ok,
+        .version = serve->reload.versions[0].number,
+        .changes = job->changes.ptr != NULL ? job->changes.ptr : "",
+        .problems = job->problems.ptr != NULL ? job->problems.ptr : "",
+    };
+
+    if (!serve->draining)
+        nr_notify_ready(serve->notify);
+    if (job->done != NULL)
+        job->done(job->ctx, &outcome);
+    serve->reload.running = NULL;
+    nr_config_unref(job->config);
+    nr_cli_files_done(&job->files);
+    nr_strbuf_done(&job->problems);
+    nr_strbuf_done(&job->changes);
+    free(job->text);
+    free(job);
+    start_next(serve);
+}
+
+static void refuse(struct nr_reload_job *job)
+{
+    struct nr_serve *serve = job->serve;
+    uint32_t lines = lines_of(&job->problems);
+    const struct nr_log_field fields[] = {
+        {"source", nr_span_of(job->change.source), 0},
+        {"version", {NULL, 0}, serve->reload.versions[0].number},
+        {NULL, {NULL, 0}, 0},
+    };
+    char line[NR_ERR_TEXT_BYTES], more[32] = "";
+
+    if (lines > 1)
+        snprintf(more, sizeof(more), " (and %u more)", lines - 1);
+    if (!job->change.dry_run)
+        nr_log_write(&serve->log, NR_LOG_ERROR, fields,
+                     "configuration refused, the old one stays: %s%s",
+                     first_line(&job->problems, line, sizeof(line)), more);
+    finish(job, false);
+}
+
+/* ---- in force ---- */
+
+static void describe(struct nr_strbuf *to, const struct nr_gateway_changes *c)
+{
+    const struct {
+        const char *what;
+        uint32_t added, changed, removed;
+    } kinds[] = {
+        {"services", c->services_added, c->services_changed, c->services_removed},
+        {"listeners", c->listeners_added, 0, c->listeners_removed},
+    };
+
+    for (size_t i = 0; i < NR_COUNT(kinds); i++)
+        if (kinds[i].added + kinds[i].changed + kinds[i].removed > 0)
+            nr_strbuf_printf(to, "%s%s: %u added, %u changed, %u removed", to->len > 0 ? "; " : "",
+                             kinds[i].what, kinds[i].added, kinds[i].changed, kinds[i].removed);
+    if (c->routes != c->routes_before || c->routes_kept != c->routes)
+        nr_strbuf_printf(to, "%sroutes: %u before, %u now, %u as they were",
+                         to->len > 0 ? "; " : "", c->routes_before, c->routes, c->routes_kept);
+    if (to->len == 0)
+        NR_STRBUF_LIT(to, "nothing");
+}
+
+static bool root_equal(const struct nr_schema_root *root, const struct nr_config *a,
+                       const struct nr_config *b)
+{
+    return nr_section_equal(root->field.section, nr_config_get(a, root), nr_config_get(b, root));
+}
+
+/* What only a new process takes up. */
+static void warn_of_restart(struct nr_serve *serve, const struct nr_config *before,
+                            const struct nr_config *after)
+{
+    const struct nr_schema *observe = nr_observe_conf_root.field.section;
+    const struct nr_schema *access = nr_schema_of(observe, "access_log");
+    const struct {
+        const char *what;
+        bool same;
+    } fixed[] = {
+        {"gateway.workers",
+         nr_gateway_conf_of(before)->workers == nr_gateway_conf_of(after)->workers},
+        {"admin", root_equal(&nr_admin_conf_root, before, after)},
+        {"dns", root_equal(&nr_dns_conf_root, before, after)},
+        {"observe.access_log", nr_section_equal(access, &nr_observe_conf_of(before)->access_log,
+                                                &nr_observe_conf_of(after)->access_log)},
+    };
+
+    for (size_t i = 0; i < NR_COUNT(fixed); i++)
+        if (!fixed[i].same)
+            nr_log_write(&serve->log, NR_LOG_WARN, NULL,
+                         "%s has changed: that takes effect with a restart, or an upgrade in place "
+                         "(SIGUSR2)",
+                         fixed[i].what);
+}
+
+void nr_serve_note_version(struct nr_serve *serve, const char *source)
+{
+    struct nr_config_version *versions = serve->reload.versions;
+    uint32_t last = NR_CONFIG_VERSIONS_MAX - 1;
+    uint32_t number = versions[0].number + 1;
+
+    nr_config_unref(versions[last].config);
+    memmove(versions + 1, versions, last * sizeof(*versions));
+    versions[0] = (struct nr_config_version){.number = number,
+                                             .wall_ns = nr_process_wall_ns(),
+                                             .source = source,
+                                             .config = nr_config_ref(serve->config)};
+    if (serve->reload.version_count < NR_CONFIG_VERSIONS_MAX)
+        serve->reload.version_count++;
+}
+
+static void tell_applied(struct nr_reload_job *job)
+{
+    struct nr_serve *serve = job->serve;
+    uint64_t took_ns = nr_io_clock_ns(serve->control) - job->started_ns;
+    const struct nr_log_field fields[] = {
+        {"source", nr_span_of(job->change.source), 0},
+        {"version", {NULL, 0}, serve->reload.versions[0].number},
+        {"took_us", {NULL, 0}, (int64_t)(took_ns / 1000)},
+        {NULL, {NULL, 0}, 0},
+    };
+
+    nr_log_write(&serve->log, NR_LOG_INFO, fields, "configuration applied; changed: %s",
+                 job->changes.ptr);
+}
+
+static void switched(void *ctx)
+{
+    struct nr_reload_job *job = ctx;
+    struct nr_serve *serve = job->serve;
+    struct nr_config *before = serve->config;
+
+    if (job->renaming) {
+        nr_observe_rename_commit(serve->observe);
+        nr_observe_names_free(serve->names);
+        serve->names = serve->next_names;
+        serve->next_names = NULL;
+    }
+    serve->config = nr_config_ref(job->config);
+    serve->conf = nr_gateway_conf_of(serve->config);
+    __atomic_store_n(&serve->log.level,
+                     (enum nr_log_level)nr_observe_conf_of(serve->config)->log_level,
+                     __ATOMIC_RELAXED);
+    nr_admin_set_config(serve->admin, serve->config);
+    nr_serve_note_version(serve, job->change.source);
+    tell_applied(job);
+    warn_of_restart(serve, before, serve->config);
+    nr_config_unref(before);
+    if (job->text == NULL && job->change.version == 0)
+        nr_serve_watch_files(serve, &job->files);
+    finish(job, true);
+}
+
+/* ---- on the way ---- */
+
+static void prepared(void *ctx, struct nr_gateway_plan *plan, const struct nr_err *err)
+{
+    struct nr_reload_job *job = ctx;
+    struct nr_serve *serve = job->serve;
+    struct nr_gateway_changes changes;
+
+    if (plan == NULL) {
+        nr_strbuf_printf(&job->problems, "%s\n", err->text);
+        refuse(job);
+        return;
+    }
+    changes = nr_gateway_plan_changes(plan);
+    describe(&job->changes, &changes);
+    if (job->change.dry_run) {
+        nr_gateway_plan_free(plan);
+        finish(job, true);
+        return;
+    }
+    nr_gateway_publish(plan);
+    serve->next_names = nr_observe_names_new(serve->gateway);
+    job->renaming = !nr_observe_names_same(serve->names, serve->next_names);
+    if (job->renaming) {
+        nr_observe_rename_begin(serve->observe, serve->next_names);
+    } else {
+        nr_observe_names_free(serve->next_names);
+        serve->next_names = NULL;
+    }
+    nr_gateway_switch(plan, switched, job);
+}
+
+/* On a pool thread. */
+static void load(struct nr_work *work)
+{
+    struct nr_reload_job *job = nr_container_of(work, struct nr_reload_job, work);
+    struct nr_span text = job->change.text;
+
+    if (nr_cli_reload(job->serve->reload.path, text.ptr != NULL ? &text : NULL, &job->files,
+                      &job->problems, &job->config) != NR_OK)
+        job->config = NULL;
+}
+
+static void prepare(struct nr_reload_job *job)
+{
+    if (job->config == NULL)
+        refuse(job);
+    else
+        nr_gateway_prepare(job->serve->gateway, job->config, prepared, job);
+}
+
+static void loaded(struct nr_op *op)
+{
+    struct nr_reload_job *job = nr_container_of(op, struct nr_reload_job, work.op);
+
+    if (op->result != NR_OK)
+        nr_strbuf_printf(&job->problems, "cannot load now: the process is busy or ending\n");
+    prepare(job);
+}
+
+static bool find_version(struct nr_reload_job *job)
+{
+    const struct nr_reload_state *reload = &job->serve->reload;
+
+    for (uint32_t i = 0; i < reload->version_count; i++)
+        if (reload->versions[i].number == job->change.version) {
+            job->config = nr_config_ref(reload->versions[i].config);
+            return true;
+        }
+    nr_strbuf_printf(&job->problems, "version %u is not kept: the last %d are\n",
+                     job->change.version, NR_CONFIG_VERSIONS_MAX);
+    return false;
+}
+
+static void start_next(struct nr_serve *serve)
+{
+    static const struct nr_op_kind load_kind = {loaded, "serve.load"};
+    struct nr_link *first =
+        serve->reload.running != NULL ? NULL : nr_list_pop_front(&serve->reload.waiting);
+    struct nr_reload_job *job;
+
+    if (first == NULL)
+        return;
+    job = nr_container_of(first, struct nr_reload_job, link);
+    serve->reload.running = job;
+    job->started_ns = nr_io_clock_ns(serve->control);
+    nr_notify_reloading(serve->notify, job->started_ns);
+    nr_op_init(&job->work.op, &load_kind);
+    job->work.run = load;
+    if (job->change.version != 0)
+        (void)find_version(job);
+    if (job->change.version == 0 && job->change.text.ptr == NULL && serve->reload.path == NULL)
+        nr_strbuf_printf(&job->problems, "there is no file: the configuration came from the "
+                                         "command line\n");
+    else if (job->change.version == 0) {
+        nr_io_work(serve->control, &job->work);
+        return;
+    }
+    nr_op_init(&job->work.op, &load_kind); /* through the queue: nobody is called back at once */
+    nr_io_defer(serve->control, &job->work.op);
+}
+
+/* ---- the interface ---- */
+
+static void change(struct nr_config_control *control, const struct nr_config_change *what,
+                   nr_config_changed_fn done, void *ctx)
+{
+    struct nr_serve *serve = nr_container_of(control, struct nr_serve, reload.control);
+    struct nr_reload_job *job = calloc(1, sizeof(*job));
+
+    nr_assert(job != NULL);
+    job->serve = serve;
+    job->change = *what;
+    job->done = done;
+    job->ctx = ctx;
+    if (what->text.ptr != NULL) {
+        job->text = strndup(what->text.ptr, what->text.len);
+        nr_assert(job->text != NULL);
+        job->change.text.ptr = job->text;
+    }
+    nr_list_push_back(&serve->reload.waiting, &job->link);
+    start_next(serve);
+}
+
+static uint32_t versions(struct nr_config_control *control, struct nr_config_version *to,
+                         uint32_t max)
+{
+    struct nr_serve *serve = nr_container_of(control, struct nr_serve, reload.control);
+    uint32_t count = serve->reload.version_count < max ? serve->reload.version_count : max;
+
+    memcpy(to, serve->reload.versions, count * sizeof(*to));
+    return count;
+}
+
+void nr_serve_reload_init(struct nr_serve *serve)
+{
+    serve->reload.control = (struct nr_config_control){change, versions};
+    nr_link_init(&serve->reload.waiting);
+    nr_serve_note_version(serve, "start");
+}
+
+void nr_serve_reload_done(struct nr_serve *serve)
+{
+    for (uint32_t i = 0; i < serve->reload.version_count; i++)
+        nr_config_unref(serve->reload.versions[i].config);
+    nr_cli_files_done(&serve->reload.watched);
+}
+
+void nr_serve_reload_file(struct nr_serve *serve, const char *source)
+{
+    const struct nr_config_change again = {.source = source};
+
+    change(&serve->reload.control, &again, NULL, NULL);
+}

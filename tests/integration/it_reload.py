@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Another configuration for a naru that runs: nothing that has begun is lost, a bad file changes
+nothing, and what did not change is not touched."""
+
+import re
+import signal
+import socket
+import threading
+import time
+
+import upstream
+import wire
+from harness import free_port, main, test
+
+
+def services(**named):
+    return {name: {"instances": [up.address] if not isinstance(up, list) else
+                   [one.address for one in up]} for name, up in named.items()}
+
+
+def config(naru, services, routes, gateway=None, **sections):
+    naru.write_config(sections={
+        "gateway": {"routes": [{"match": {"path": path}, "service": service}
+                               for path, service in routes], **(gateway or {})},
+        "services": services, **sections})
+
+
+def versions(naru):
+    return len(re.findall(r"configuration applied", naru.stderr()))
+
+
+def refusals(naru):
+    return len(re.findall(r"configuration refused", naru.stderr()))
+
+
+def reload(t, naru):
+    before = versions(naru)
+    naru.signal(signal.SIGHUP)
+    t.eventually(lambda: versions(naru) > before, f"applied: {naru.stderr()[-2000:]}")
+
+
+def naming(name):
+    return upstream.fixed(200, name.encode())
+
+
+class Load(threading.Thread):
+    """Requests one after the other on one connection, until told to stop."""
+
+    def __init__(self, port, target="/", keep=True):
+        super().__init__(daemon=True)
+        self.port, self.target, self.keep = port, target, keep
+        self.stopping = threading.Event()
+        self.done, self.failed, self.connections = 0, [], 0
+
+    def run(self):
+        stream = None
+        while not self.stopping.is_set():
+            try:
+                if stream is None:
+                    stream = wire.connect(self.port)
+                    self.connections += 1
+                stream.send(f"GET {self.target} HTTP/1.1\r\nHost: a\r\n\r\n")
+                answer = stream.read_response("GET")
+                if answer.status != 200:
+                    self.failed.append(repr(answer))
+                self.done += 1
+                if not self.keep or answer.header("Connection", "") == "close":
+                    stream.close()
+                    stream = None
+            except Exception as error:  # whatever a client could see
+                self.failed.append(repr(error))
+                stream = None
+        if stream is not None:
+            stream.close()
+
+    def finish(self):
+        self.stopping.set()
+        self.join(20)
+
+
+def loads(t, naru, count=4, **more):
+    running = [Load(naru.port, keep=i % 2 == 0, **more) for i in range(count)]
+    for load in running:
+        load.start()
+        t.stack.callback(load.stopping.set)
+    return running
+
+
+def no_failures(t, running):
+    for load in running:
+        load.finish()
+    for load in running:
+        t.equal(load.failed[:3], [], f"of {load.done} requests")
+        t.true(load.done > 0, "no request was made")
+
+
+# ---- what changes
+
+@test("a changed route, on a connection that stays")
+def _(t):
+    a, b = t.upstream(naming("a")), t.upstream(naming("b"))
+    naru = t.naru(services=services(a=a, b=b), gateway={
+        "routes": [{"match": {"path": "/*"}, "service": "a"}]})
+    with naru.connect() as client:
+        for number, (route, want) in enumerate([("b", b"b"), ("a", b"a"), ("b", b"b")]):
+            config(naru, services(a=a, b=b), [("/*", route)])
+            reload(t, naru)
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            t.equal(client.read_response("GET").body, want, f"reload {number}")
+
+
+@test("a bad file changes nothing, and one line says where it is bad")
+def _(t):
+    up = t.upstream(naming("a"))
+    naru = t.naru(services=services(a=up))
+    naru.write_config("gateway:\n  listen: [{address: \"127.0.0.1:{port}\"}]\n"
+                      "  routes:\n    - {match: {path: \"/*\"}, service: b}\n")
+    naru.signal(signal.SIGHUP)
+    t.eventually(lambda: refusals(naru) == 1, "refused")
+    line = [l for l in naru.stderr().splitlines() if "refused" in l]
+    t.equal(len(line), 1)
+    t.matches(line[0], r'"level":"error".*old one stays: [^"]*naru.yaml:4:\d+: unknown service')
+    t.equal(naru.request().body, b"a")
+    naru.write_config("gateway: [\n")
+    naru.signal(signal.SIGHUP)
+    t.eventually(lambda: refusals(naru) == 2, "refused again")
+    t.equal(naru.request().body, b"a")
+
+
+@test("services come and go, instances change")
+def _(t):
+    a, b, c = (t.upstream(naming(name)) for name in "abc")
+    naru = t.naru(services=services(a=a))
+    config(naru, services(a=a, b=b), [("/b", "b"), ("/*", "a")])
+    reload(t, naru)
+    t.equal(naru.request("GET", "/b").body, b"b")
+    config(naru, services(a=[a, c]), [("/*", "a")])
+    reload(t, naru)
+    t.equal({naru.request("GET", "/b").body for _ in range(60)}, {b"a", b"c"})
+    names = [s["name"] for s in naru.admin("/v1/services").json()["services"]]
+    t.equal(names, ["a"])
+    config(naru, services(a=c), [("/*", "a")])
+    reload(t, naru)
+    t.equal({naru.request("GET", "/b").body for _ in range(20)}, {b"c"})
+
+
+@test("a service that did not change keeps its connections")
+def _(t):
+    a, b = t.upstream(naming("a")), t.upstream(naming("b"))
+    naru = t.naru(services=services(a=a, b=b))
+    naru.request()
+    for route in ("/x", "/y", "/z"):
+        config(naru, services(a=a, b=b), [(route, "b"), ("/*", "a")])
+        reload(t, naru)
+        t.equal(naru.request().body, b"a")
+    t.equal(a.connections_total, 1)
+
+
+@test("listeners come and go; the removed one lets its clients finish")
+def _(t):
+    slow = threading.Event()
+
+    def behave(peer):
+        while (request := peer.next()) is not None:
+            if request.target == "/slow":
+                slow.set()
+                peer.sleep(1.0)
+            peer.answer(200, b"ok")
+    up = t.upstream(behave)
+    other = free_port()
+    naru = t.naru(services=services(a=up))
+    both = {"listen": [{"address": naru.address}, {"address": f"127.0.0.1:{other}"}]}
+    config(naru, services(a=up), [("/*", "a")], both)
+    reload(t, naru)
+    t.equal(wire.request(other, "GET", "/").body, b"ok")
+    with wire.connect(other) as client:
+        client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        t.true(slow.wait(10), "the slow request arrived")
+        config(naru, services(a=up), [("/*", "a")])
+        reload(t, naru)
+        t.raises(OSError, socket.create_connection, ("127.0.0.1", other), 2)
+        answer = client.read_response("GET")
+        t.equal((answer.body, answer.header("Connection")), (b"ok", "close"))
+    t.equal(naru.request().body, b"ok")
+    config(naru, services(a=up), [("/*", "a")], both)
+    reload(t, naru)
+    t.equal(wire.request(other, "GET", "/").body, b"ok")
+
+
+@test("a listener that cannot be bound refuses the whole configuration")
+def _(t):
+    up = t.upstream(naming("a"))
+    naru = t.naru(services=services(a=up))
+    taken = socket.create_server(("127.0.0.1", 0))
+    t.stack.callback(taken.close)
+    address = f"127.0.0.1:{taken.getsockname()[1]}"
+    new = free_port()
+    config(naru, services(a=up), [("/*", "a")],
+           {"listen": [{"address": f"127.0.0.1:{new}"}, {"address": address}]})
+    naru.signal(signal.SIGHUP)
+    t.eventually(lambda: refusals(naru) == 1, "refused")
+    t.matches(naru.stderr(), r"cannot listen on 127.0.0.1:\d+: address in use")
+    t.equal(naru.request().body, b"a")
+    t.raises(OSError, socket.create_connection, ("127.0.0.1", new), 2)
+
+
+@test("limits of a listener change under its connections")
+def _(t):
+    up = t.upstream(upstream.echo())
+    naru = t.naru(services=services(a=up))
+    with naru.connect() as client:
+        send = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n123456789"
+        client.send(send)
+        t.equal(client.read_response("POST").status, 200)
+        config(naru, services(a=up), [("/*", "a")],
+               {"listen": [{"address": naru.address, "limits": {"max_body": 4}}]})
+        reload(t, naru)
+        client.send(send)
+        t.equal(client.read_response("POST").status, 413)
+
+
+# ---- what stays
+
+@test("a WebSocket lives through ten reloads, its service's end included")
+def _(t):
+    def behave(peer):
+        if peer.next() is None:
+            return
+        peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n")
+        for _ in range(10):
+            peer.send(peer.read_exact(1))
+        peer.expect_close()
+    up, other = t.upstream(behave), t.upstream(naming("other"))
+    naru = t.naru(services=services(a=up))
+    with naru.connect() as client:
+        client.send("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n")
+        t.equal(client.read_response("GET").status, 101)
+        for number in range(10):
+            if number < 5:
+                config(naru, services(a=up, b=other), [(f"/{number}", "b"), ("/*", "a")])
+            else:
+                config(naru, services(b=other), [(f"/{number}", "b")])
+            reload(t, naru)
+            client.send(b"%d" % number)
+            t.equal(client.read_exact(1), b"%d" % number)
+
+
+@test("metrics go on counting, records stay readable")
+def _(t):
+    a, b = t.upstream(naming("a")), t.upstream(naming("b"))
+    naru = t.naru(services=services(a=a))
+    first = naru.request()
+    config(naru, services(b=b, a=[b, a]), [("/new", "b"), ("/*", "a")])
+    reload(t, naru)
+    for _ in range(9):
+        naru.request()
+    metrics = naru.metrics()
+    t.equal(metrics['naru_requests_total{route="/*",method="GET",class="2xx"}'], 10)
+    record = naru.admin("/v1/requests/" + first.header("X-Request-Id")).json()
+    t.equal((record["route"], record["service"], record["attempts"][0]["instance"]),
+            ("/*", "a", a.address))
+    counted = [naru.metrics().get(f'naru_upstream_attempts_total{{service="a",instance="{up.address}",'
+                                  'result="answered",class="2xx"}', 0) for up in (a, b)]
+    t.equal(sum(counted), 10)
+    t.equal(a.connections_total + b.connections_total <= 3, True)
+
+
+@test("the health of an instance survives a change of its service")
+def _(t):
+    up = t.upstream(naming("a"))
+    dead = f"127.0.0.1:{free_port()}"
+    section = {"a": {"instances": [up.address, dead], "health": {"path": "/", "interval": "1h"}}}
+    naru = t.naru(services=section)
+
+    def healths():
+        return {i["address"]: i["health"] for s in naru.admin("/v1/services").json()["services"]
+                for i in s["instances"]}
+    t.eventually(lambda: healths() == {up.address: "up", dead: "down"}, "checked")
+    section["a"]["timeouts"] = {"connect": "123ms"}
+    config(naru, section, [("/*", "a")])
+    reload(t, naru)
+    t.equal(healths(), {up.address: "up", dead: "down"})
+
+
+@test("the file is watched when the configuration says so")
+def _(t):
+    a, b = t.upstream(naming("a")), t.upstream(naming("b"))
+    naru = t.naru(services=services(a=a, b=b), gateway={"reload": "on_change"})
+    t.equal(naru.request().body, b"a")
+    config(naru, services(a=a, b=b), [("/*", "b")], {"reload": "on_change"})
+    t.eventually(lambda: naru.request().body == b"b", "the change is seen")
+    naru.write_config("gateway: [\n")
+    t.eventually(lambda: refusals(naru) == 1, "the bad file is seen")
+    time.sleep(1.2)
+    t.equal(refusals(naru), 1, "and told once")
+    t.equal(naru.request().body, b"b")
+
+
+# ---- under load
+
+@test("fifty reloads under load: no failure, and the memory goes back", timeout_s=120)
+def _(t):
+    a, b, c = (t.upstream(naming(name)) for name in "abc")
+    many = [(f"/r{i}/*", "b") for i in range(1000)]
+    naru = t.naru(services=services(a=a, b=b), workers=2)
+
+    def one(number):
+        extra = {"listen": [{"address": naru.address}, {"address": f"127.0.0.1:{extra_port}"}]}
+        config(naru, services(a=[a, c] if number % 3 else a, b=b),
+               many[number % 7:] + [("/*", "a")], extra if number % 2 else None)
+        reload(t, naru)
+    extra_port = free_port()
+    running = loads(t, naru)
+    for number in range(14):        # versions kept, names and buffers are at their full number
+        one(number)
+    before = naru.rss_bytes()
+    for number in range(14, 64):
+        one(number)
+    after = naru.rss_bytes()
+    no_failures(t, running)
+    t.true(after < before * 1.10 + 2_000_000, f"{before} bytes before, {after} after 50 reloads")
+    t.eventually(lambda: naru.fd_count() < 60, "descriptors are given back")
+
+
+if __name__ == "__main__":
+    main()

@@ -46,6 +46,9 @@ static const struct reason_row rows[] = {
     [NR_REASON_LOOP] = {"loop", 508, "The request has passed through this gateway before."},
     [NR_REASON_DRAINING] = {"draining", 503, "This gateway is shutting down."},
     [NR_REASON_INTERNAL] = {"internal", 500, "An error inside the gateway."},
+    [NR_REASON_BAD_REWRITE] = {"bad_rewrite", 400,
+                               "With what the request holds, its route's template makes no valid "
+                               "path, host or URL."},
 };
 
 _Static_assert(NR_COUNT(rows) == NR_REASONS, "every reason has its row");

@@ -36,6 +36,7 @@ enum nr_reason {
     NR_REASON_LOOP,               /* 508: our own Via is in the request */
     NR_REASON_DRAINING,           /* 503 */
     NR_REASON_INTERNAL,           /* 500 */
+    NR_REASON_BAD_REWRITE,        /* 400: what the route makes of the request is no valid URI */
     NR_REASONS
 };
 

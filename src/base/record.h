@@ -46,6 +46,7 @@ enum nr_record_flag {
     NR_RECORD_RETRY_COMMITTED = 16, /* not retried: the answer had begun */
     NR_RECORD_RETRY_SPENT = 32,     /* not retried: attempts used up */
     NR_RECORD_PATH_CUT = 64,
+    NR_RECORD_FIELD_DROPPED = 128, /* a transform's value could not stand in a field */
 };
 
 struct nr_record {

@@ -13,7 +13,8 @@ const struct nr_schema_root *const nr_section_roots[NR_SECTION_COUNT] = {
 
 void nr_section_check(const struct nr_config *config, struct nr_diags *diags)
 {
-    const struct nr_check_rules sets[] = {nr_service_check_rules, nr_gateway_check_rules};
+    const struct nr_check_rules sets[] = {nr_service_check_rules, nr_gateway_check_rules,
+                                          nr_gateway_shadow_rules};
 
     nr_check_run(config, sets, NR_COUNT(sets), diags);
 }

@@ -241,6 +241,11 @@ enum nr_field_id nr_field_id_of(struct nr_span name)
     return nr_field_lookup(name.ptr, name.len);
 }
 
+bool nr_field_is_hop(enum nr_field_id id)
+{
+    return nr_field_in(id, NR_FIELDS_HOP);
+}
+
 bool nr_field_name_valid(struct nr_span name)
 {
     for (size_t i = 0; i < name.len; i++)

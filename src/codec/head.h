@@ -195,6 +195,9 @@ void nr_head_remove_name(struct nr_head *head, struct nr_span name);
 /* Which known field is this? Without case; constant time (length and a few bytes). */
 enum nr_field_id nr_field_id_of(struct nr_span name);
 
+/* Is it hop-by-hop, or does it frame the message? Such fields are http's own. */
+bool nr_field_is_hop(enum nr_field_id id);
+
 /* tchar+ : RFC 9110, 5.6.2. */
 bool nr_field_name_valid(struct nr_span name);
 

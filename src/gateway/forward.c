@@ -253,4 +253,6 @@ void nr_forward_response(struct nr_request *request, struct nr_head *head)
     identify(request, head);
     nr_head_add_own(head, arena, NR_FIELD_VIA, NR_SPAN("Via"),
                     head->version == 10 ? NR_SPAN("1.0 naru") : NR_SPAN("1.1 naru"));
+    if (request->plan != NULL)
+        nr_plan_response(request, head);
 }

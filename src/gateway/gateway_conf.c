@@ -97,61 +97,7 @@ static const struct nr_schema listen_schema = {
     .shorthand = "address", .check = check_listen,
 };
 
-static const struct nr_schema_word methods[] = {
-    {"GET", NR_METHOD_GET, "HEAD too"},
-    {"HEAD", NR_METHOD_HEAD, NULL},
-    {"POST", NR_METHOD_POST, NULL},
-    {"PUT", NR_METHOD_PUT, NULL},
-    {"PATCH", NR_METHOD_PATCH, NULL},
-    {"DELETE", NR_METHOD_DELETE, NULL},
-    {"OPTIONS", NR_METHOD_OPTIONS, NULL},
-    {NULL, 0, NULL},
-};
-
-static const struct nr_schema_field match_fields[] = {
-    {.name = "host", .type = NR_SCHEMA_LIST, .element = NR_SCHEMA_STRING,
-     NR_SCHEMA_MANY(struct nr_match_conf, hosts, host_count),
-     .min = "1", .max = "255",
-     .doc = "Host names without port; *.example.com matches every name below. Without it: any host."},
-    {.name = "path", .type = NR_SCHEMA_STRING, NR_SCHEMA_AT(struct nr_match_conf, path),
-     .value = "/*", .min = "1", .max = "4096",
-     .doc = "/a matches exactly, /a/* also everything below."},
-    {.name = "methods", .type = NR_SCHEMA_SET, NR_SCHEMA_AT(struct nr_match_conf, methods),
-     .words = methods,
-     .doc = "Without it: any method."},
-};
-
-static void check_match(void *section, struct nr_arena *arena, struct nr_diags *diags);
-static void check_route(void *section, struct nr_arena *arena, struct nr_diags *diags);
 static void check_gateway(void *section, struct nr_arena *arena, struct nr_diags *diags);
-
-static const struct nr_schema match_schema = {
-    .title = "Match", .doc = "The most specific route wins; between equals the one written first.",
-    NR_SCHEMA_FIELDS(match_fields, struct nr_match_conf),
-    .shorthand = "path", .check = check_match,
-};
-
-static const struct nr_schema_field route_fields[] = {
-    {.name = "name", .type = NR_SCHEMA_STRING, NR_SCHEMA_AT(struct nr_route_conf, name),
-     .min = "1", .max = "128",
-     .doc = "What metrics and logs call it. Default: the path of its match."},
-    {.name = "match", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_route_conf, match),
-     .section = &match_schema,
-     .doc = "Which requests take this route; a path alone will do."},
-    {.name = "service", .type = NR_SCHEMA_STRING, .flags = NR_SCHEMA_REQUIRED,
-     NR_SCHEMA_AT(struct nr_route_conf, service), .min = "1", .max = "64",
-     .doc = "The service that answers."},
-    {.name = "strip_prefix", .type = NR_SCHEMA_STRING, NR_SCHEMA_AT(struct nr_route_conf, strip_prefix),
-     .min = "1", .max = "4096",
-     .doc = "Taken off the path before the service sees it."},
-    {.name = "deadline", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_route_conf, deadline_ns),
-     .min = "1ms", .max = "24h", .words = none_word,
-     .doc = "The whole request, retries included. Default: the deadline of the gateway."},
-};
-
-static const struct nr_schema route_schema = {
-    .title = "Route", NR_SCHEMA_FIELDS(route_fields, struct nr_route_conf), .check = check_route,
-};
 
 static const struct nr_schema_word auto_workers[] = {
     {"auto", 0, "one for each core"},
@@ -182,8 +128,11 @@ static const struct nr_schema_field gateway_fields[] = {
      .value = "on_signal", .words = reload_words,
      .doc = "When the file is loaded again while naru runs."},
     {.name = "routes", .type = NR_SCHEMA_SECTIONS,
-     NR_SCHEMA_MANY(struct nr_gateway_conf, routes, route_count), .section = &route_schema,
+     NR_SCHEMA_MANY(struct nr_gateway_conf, routes, route_count), .section = &nr_route_schema,
      .doc = "Which service answers which requests."},
+    {.name = "api_version", .type = NR_SCHEMA_SECTION,
+     NR_SCHEMA_AT(struct nr_gateway_conf, api_version), .section = &nr_api_version_schema,
+     .doc = "How requests name the version of an API."},
 };
 
 static const struct nr_schema gateway_schema = {
@@ -204,69 +153,6 @@ static const struct nr_schema callers_schema = {
 
 /* clang-format on */
 
-static void check_host(const struct nr_match_conf *match, struct nr_span host,
-                       struct nr_diags *diags)
-{
-    struct nr_span name = nr_span_starts_with(host, NR_SPAN("*.")) ? nr_span_from(host, 2) : host;
-
-    if (name.len == 0 || memchr(name.ptr, '*', name.len) != NULL ||
-        memchr(name.ptr, '/', name.len) != NULL ||
-        (name.ptr[0] != '[' && memchr(name.ptr, ':', name.len) != NULL))
-        nr_section_error(&match->at, "host", diags, NULL,
-                         "expected a host such as example.com or *.example.com, got '%s'",
-                         host.ptr);
-}
-
-/* Also folds hosts to lower case, as the router compares them: RFC 9110, 4.2.3. */
-static void check_match(void *section, struct nr_arena *arena, struct nr_diags *diags)
-{
-    struct nr_match_conf *match = section;
-    const char *star = memchr(match->path.ptr, '*', match->path.len);
-
-    if (match->path.ptr[0] != '/')
-        nr_section_error(&match->at, "path", diags, NULL, "a path starts with '/', got '%s'",
-                         match->path.ptr);
-    else if (star != NULL && (star[1] != '\0' || star[-1] != '/'))
-        nr_section_error(&match->at, "path", diags, NULL,
-                         "'*' stands only at the end, after '/', got '%s'", match->path.ptr);
-    else if (memchr(match->path.ptr, '?', match->path.len) != NULL ||
-             memchr(match->path.ptr, '#', match->path.len) != NULL)
-        nr_section_error(&match->at, "path", diags, NULL, "a path has no '?' and no '#', got '%s'",
-                         match->path.ptr);
-    for (uint32_t i = 0; i < match->host_count; i++) {
-        char *folded = (char *)nr_arena_dup(arena, match->hosts[i]).ptr;
-
-        for (size_t j = 0; j < match->hosts[i].len; j++)
-            folded[j] = nr_ascii_lower(folded[j]);
-        match->hosts[i].ptr = folded;
-        check_host(match, match->hosts[i], diags);
-    }
-}
-
-static bool prefix_fits(struct nr_span path, struct nr_span prefix)
-{
-    return nr_span_starts_with(path, prefix) &&
-           (path.len == prefix.len || path.ptr[prefix.len] == '/');
-}
-
-static void check_route(void *section, struct nr_arena *arena, struct nr_diags *diags)
-{
-    struct nr_route_conf *route = section;
-    struct nr_span prefix = route->strip_prefix;
-
-    if (route->name.len == 0)
-        route->name = route->match.path;
-    if (prefix.len == 0)
-        return;
-    if (prefix.ptr[prefix.len - 1] == '/')
-        prefix.len--;
-    route->strip_prefix = nr_arena_dup(arena, prefix);
-    if (prefix.len == 0 || !prefix_fits(route->match.path, prefix))
-        nr_section_error(&route->at, "strip_prefix", diags, NULL,
-                         "'strip_prefix' must begin the path of the match, '%s'",
-                         route->match.path.ptr);
-}
-
 static void check_gateway(void *section, struct nr_arena *arena, struct nr_diags *diags)
 {
     struct nr_gateway_conf *gateway = section;
@@ -276,23 +162,34 @@ static void check_gateway(void *section, struct nr_arena *arena, struct nr_diags
             gateway->routes[i].deadline_ns = gateway->deadline_ns;
 }
 
+static void check_service_exists(const struct nr_services_conf *services,
+                                 const struct nr_route_conf *route, uint32_t index,
+                                 struct nr_diags *diags)
+{
+    struct nr_span name = nr_route_service_name(route, index);
+    struct nr_suggest suggest;
+
+    if (nr_service_conf_find(services, name) != NULL)
+        return;
+    nr_suggest_init(&suggest, name);
+    for (uint32_t j = 0; j < services->count; j++)
+        nr_suggest_try(&suggest, services->items[j].name);
+    if (route->service.len > 0)
+        nr_section_error(&route->at, "service", diags, NULL, "unknown service '%s'%s", name.ptr,
+                         nr_suggest_text(&suggest, diags->arena));
+    else
+        nr_section_error(&route->targets[index].at, "name", diags, NULL, "unknown service '%s'%s",
+                         name.ptr, nr_suggest_text(&suggest, diags->arena));
+}
+
 static void check_services_exist(const struct nr_config *config, struct nr_diags *diags)
 {
     const struct nr_gateway_conf *gateway = nr_gateway_conf_of(config);
     const struct nr_services_conf *services = nr_services_conf_of(config);
 
-    for (uint32_t i = 0; services != NULL && i < gateway->route_count; i++) {
-        const struct nr_route_conf *route = &gateway->routes[i];
-        struct nr_suggest suggest;
-
-        if (nr_service_conf_find(services, route->service) != NULL)
-            continue;
-        nr_suggest_init(&suggest, route->service);
-        for (uint32_t j = 0; j < services->count; j++)
-            nr_suggest_try(&suggest, services->items[j].name);
-        nr_section_error(&route->at, "service", diags, NULL, "unknown service '%s'%s",
-                         route->service.ptr, nr_suggest_text(&suggest, diags->arena));
-    }
+    for (uint32_t i = 0; services != NULL && i < gateway->route_count; i++)
+        for (uint32_t j = 0; j < nr_route_service_count(&gateway->routes[i]); j++)
+            check_service_exists(services, &gateway->routes[i], j, diags);
 }
 
 const struct nr_schema_root nr_gateway_conf_root = {

@@ -11,6 +11,7 @@
 #include "config/check.h"
 #include "config/config.h"
 #include "config/schema.h"
+#include "gateway/route_conf.h"
 
 enum nr_half_close {
     NR_HALF_CLOSE_CANCEL, /* FIN before the answer cancels the request, as nginx does */
@@ -49,23 +50,6 @@ struct nr_gateway_listen_conf {
     uint32_t trusted_proxy_count;
 };
 
-struct nr_match_conf {
-    struct nr_section at;
-    struct nr_span *hosts; /* lower case; "*.example.com" matches below; none: any host */
-    uint32_t host_count;
-    struct nr_span path; // "/a" exact; "/a/*" below it and "/a" itself; "/*" all
-    uint64_t methods;    /* bit 1 << enum nr_method; 0: any. GET allows HEAD */
-};
-
-struct nr_route_conf {
-    struct nr_section at;
-    struct nr_span name; // as written, else the path of its match: "/api/orders/*"
-    struct nr_match_conf match;
-    struct nr_span service;      /* exists: checked at load */
-    struct nr_span strip_prefix; /* without a trailing slash; empty: nothing is stripped */
-    uint64_t deadline_ns; /* the route's own, or the gateway's; never 0; NR_CONF_NONE: none */
-};
-
 struct nr_gateway_conf {
     struct nr_section at;
     uint32_t workers; /* 0: as many as cores */
@@ -76,6 +60,7 @@ struct nr_gateway_conf {
     uint32_t reload; /* enum nr_reload */
     struct nr_route_conf *routes;
     uint32_t route_count;
+    struct nr_api_version_conf api_version;
 };
 
 /* What is known of the clients, for `naru check`. */
@@ -87,6 +72,7 @@ struct nr_callers_conf {
 extern const struct nr_schema_root nr_gateway_conf_root;
 extern const struct nr_schema_root nr_callers_conf_root;
 extern const struct nr_check_rules nr_gateway_check_rules;
+extern const struct nr_check_rules nr_gateway_shadow_rules; /* shadow.c: who takes whose requests */
 
 /* Never NULL: without the section its defaults stand (no listener, no route). */
 const struct nr_gateway_conf *nr_gateway_conf_of(const struct nr_config *config);

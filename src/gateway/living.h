@@ -33,6 +33,7 @@
 #include "gateway/gateway.h"
 #include "gateway/gateway_conf.h"
 #include "gateway/router.h"
+#include "gateway/routes.h"
 #include "http/date.h"
 #include "service/service_conf.h"
 
@@ -55,17 +56,12 @@ struct nr_gateway_listener {
     _Atomic uint32_t accepting; /* workers that may still ask it for connections */
 };
 
-struct nr_gateway_route {
-    const struct nr_route_conf *conf;
-    uint32_t service; /* index into the snapshot's services */
-    uint32_t id;      /* in records */
-};
-
 struct nr_gateway_snapshot {
     _Atomic uint32_t refs;
     struct nr_config *config; /* our reference */
     const struct nr_gateway_conf *conf;
-    struct nr_router *router;
+    struct nr_routes *table; /* owned; the next two are its */
+    const struct nr_router *router;
     struct nr_gateway_route *routes;
     struct nr_gateway_service **services;
     uint32_t service_count;

@@ -20,29 +20,14 @@ static struct nr_span problem_json(struct nr_request *request, const struct nr_p
 void nr_problem_answer(struct nr_request *request, const struct nr_problem *problem)
 {
     struct nr_arena *arena = request->down->arena;
-    struct nr_gateway_worker *worker = request->port->worker;
     struct nr_head head;
 
-    request->local = problem_json(request, problem);
-    request->local_answer = true;
-    request->head_sent = true;
-    request->record.status = problem->status;
     nr_head_init_response(&head, arena, problem->status);
     nr_head_add(&head, arena, NR_SPAN("Content-Type"), NR_SPAN("application/problem+json"));
-    nr_head_add(&head, arena, NR_SPAN("Date"),
-                nr_date_text(&worker->date, nr_io_wall_ns(worker->io)));
-    nr_head_add(&head, arena, NR_SPAN("X-Request-Id"), request->request_id);
+    nr_respond_sign(request, &head);
     if (problem->extra_name.len > 0)
         nr_head_add(&head, arena, problem->extra_name, problem->extra_value);
-    head.body_length = (int64_t)request->local.len;
-    if (request->head != NULL && request->head->method == NR_METHOD_HEAD) {
-        request->local.len = 0;
-        nr_exchange_send_head(request->down, &head, true);
-        return;
-    }
-    nr_exchange_send_head(request->down, &head, false);
-    request->local =
-        nr_span_from(request->local, nr_exchange_send_body(request->down, request->local, true));
+    nr_respond(request, &head, problem_json(request, problem));
 }
 
 void nr_problem_reason(struct nr_request *request, enum nr_reason reason)

@@ -100,6 +100,7 @@ static void outlive_view(struct nr_request *request)
     nr_view_release(request->view);
     request->view = NULL;
     request->route = NULL;
+    request->plan = NULL;
 }
 
 static void down_end(struct nr_exchange *down, enum nr_end end)
@@ -336,6 +337,7 @@ static struct nr_request *begin(struct nr_gateway_port *port, struct nr_exchange
     request->request_passed = ended;
     request->body_bytes_max = port->conf->limits.max_body_bytes;
     request->path = nr_head_text(head, head->path);
+    request->tls = peer->tls;
     down->events = &down_events;
     down->owner = request;
     begin_record(request, peer);
@@ -374,6 +376,12 @@ static void answer_method_not_allowed(struct nr_request *request, uint64_t metho
                                       .extra_value = method_list(request->down->arena, methods)});
 }
 
+void nr_proxy_choose(struct nr_request *request, uint32_t service)
+{
+    request->pools = request->view->pools[service];
+    request->record.service = request->pools->service->id;
+}
+
 /* Find the route; false if the request was answered instead. */
 static bool route(struct nr_request *request)
 {
@@ -383,15 +391,16 @@ static bool route(struct nr_request *request)
     uint64_t methods = 0;
 
     switch (nr_router_find(snapshot->router, nr_head_text(head, head->authority), request->path,
-                           head->method, &rule, &methods)) {
+                           head->method, head, &rule, &methods)) {
     case NR_ROUTER_FOUND: break;
     case NR_ROUTER_NO_METHOD: answer_method_not_allowed(request, methods); return false;
     case NR_ROUTER_NO_ROUTE: nr_problem_reason(request, NR_REASON_NO_ROUTE); return false;
     }
     request->route = &snapshot->routes[rule];
-    request->pools = request->view->pools[request->route->service];
+    request->plan = request->route->plan;
     request->record.route = request->route->id;
-    request->record.service = request->pools->service->id;
+    if (request->route->service != NR_ID_NONE)
+        nr_proxy_choose(request, request->route->service);
     if (nr_forward_hops(head) >= HOPS_MAX) {
         nr_problem_reason(request, NR_REASON_LOOP);
         return false;
@@ -400,7 +409,7 @@ static bool route(struct nr_request *request)
         nr_problem_reason(request, NR_REASON_BODY_TOO_LARGE);
         return false;
     }
-    return true;
+    return request->plan == NULL || nr_plan_take(request);
 }
 
 static void start_deadline(struct nr_request *request, const struct nr_peer *peer)
@@ -428,6 +437,8 @@ void nr_proxy_request(struct nr_handler *handler, struct nr_exchange *x, struct 
         return;
     start_deadline(request, peer);
     nr_forward_request(request, peer);
+    if (request->plan != NULL && !nr_plan_request(request))
+        return;
     nr_exchange_hold(x);
     request->up = nr_call_open(port->worker->io, &(struct nr_call_conf){
                                                      .pools = request->pools->pools,

@@ -20,6 +20,7 @@
 #include "gateway/gateway_conf.h"
 #include "gateway/living.h"
 #include "gateway/router.h"
+#include "gateway/routes.h"
 #include "http/date.h"
 
 struct nr_request {
@@ -38,11 +39,13 @@ struct nr_request {
     struct nr_span path; /* as received, before a prefix was stripped */
     struct nr_record record;
     uint64_t body_bytes_max;
-    bool local_answer;   /* we answer ourselves */
-    bool head_sent;      /* the final one */
-    bool request_ended;  /* the client's side: nothing but `pending` is to come */
-    bool request_passed; /* … and all of it was handed to the call */
-    bool answer_ended;   /* the upstream's side, likewise */
+    const struct nr_plan *plan; /* of the route; NULL: none, or no route yet */
+    bool tls;                   /* the client's connection */
+    bool local_answer;          /* we answer ourselves */
+    bool head_sent;             /* the final one */
+    bool request_ended;         /* the client's side: nothing but `pending` is to come */
+    bool request_passed;        /* … and all of it was handed to the call */
+    bool answer_ended;          /* the upstream's side, likewise */
     bool answer_passed;
     bool down_over; /* `end` was seen */
     bool tunnel;
@@ -53,6 +56,9 @@ void nr_proxy_request(struct nr_handler *handler, struct nr_exchange *x, struct 
                       bool ended);
 void nr_proxy_refused(struct nr_handler *handler, struct nr_exchange *x, struct nr_head *head,
                       uint16_t status, const char *reason);
+
+/* This service of the view's snapshot will answer. */
+void nr_proxy_choose(struct nr_request *request, uint32_t service);
 
 /* Make a client's head fit for the service: X-Forwarded-*, Via, X-Request-Id, prefix stripped. Sets
  * request->request_id and record.id. */

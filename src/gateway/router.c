@@ -5,27 +5,31 @@
  * the same byte. A rule for "/a/b" hangs as `exact` at the node for "/a/b"; one for "/a/b/" + "*"
  * hangs as `prefix` at that same node, and matches there only if the path ends or goes on with '/',
  * which is how it matches "/a/b" itself but not "/a/bc". "/" + "*" hangs at the root, the empty
- * path.
+ * path. What follows a parameter hangs below `param` of the node where the parameter's segment
+ * begins; that node has no bytes of its own.
  *
- * The search walks down once and notes the prefix candidates on its way in a small stack, deepest
- * last, so that a rule refused for its method falls back to the next shorter one. */
+ * The search goes down by literal bytes first. Every parameter and every prefix that it passes is
+ * noted in a stack of turns; when the way ends, or the rules at its end refuse the request, the
+ * latest turn is taken. So candidates come in the order that router.h states, the most specific
+ * first. A request passes at most two turns for each segment that some rule has. */
 #include "gateway/router.h"
 
 #include <stdlib.h>
 
 #include "base/arena.h"
 #include "base/assert.h"
+#include "base/compiler.h"
+#include "gateway/hosts.h"
+#include "gateway/pattern.h"
 
-enum {
-    HOST_BYTES_MAX = 255,
-    DEPTH_MAX =
-        64, /* prefix candidates remembered; the shallowest beyond are never needed in practice */
-};
+enum { TURNS_MAX = 2 * (NR_ROUTER_SEGMENTS_MAX + 1) };
 
 struct leaf {
-    struct leaf *next; /* in the order of the configuration */
+    struct leaf *next; /* more conditions first, then the order of the configuration */
+    const struct nr_match *match;
     uint64_t methods;
     uint32_t rule;
+    uint32_t conditions;
 };
 
 struct node {
@@ -36,19 +40,12 @@ struct node {
     uint32_t child_cap;
     struct leaf *exact;
     struct leaf *prefix;
-};
-
-struct host {
-    struct nr_span name; /* for a wildcard: ".example.com" */
-    struct node *root;
+    struct node *param; /* what follows a parameter that begins here */
 };
 
 struct nr_router {
     struct nr_arena arena;
-    struct host *exact; /* sorted by name */
-    uint32_t exact_count;
-    struct host *wildcards; /* longest first */
-    uint32_t wildcard_count;
+    struct nr_hosts hosts;
     struct node *any; /* NULL: every rule names its hosts */
 };
 
@@ -155,127 +152,71 @@ static struct node *node_for(struct nr_arena *arena, struct node *node, struct n
     return node;
 }
 
-static void add_leaf(struct nr_arena *arena, struct leaf **list, uint64_t methods, uint32_t rule)
+static void add_leaf(struct nr_arena *arena, struct leaf **list, const struct nr_router_rule *rule,
+                     uint32_t index)
 {
     struct leaf *leaf = nr_arena_alloc(arena, sizeof(*leaf));
 
-    *leaf = (struct leaf){.methods = methods == 0 ? UINT64_MAX : methods, .rule = rule};
-    while (*list != NULL)
+    *leaf = (struct leaf){
+        .match = rule->match,
+        .methods = rule->methods == 0 ? UINT64_MAX : rule->methods,
+        .rule = index,
+        .conditions = (rule->methods != 0) + (rule->match == NULL ? 0 : rule->match->count),
+    };
+    while (*list != NULL && (*list)->conditions >= leaf->conditions)
         list = &(*list)->next;
+    leaf->next = *list;
     *list = leaf;
 }
 
-static void add_rule(struct nr_arena *arena, struct node *root, const struct nr_router_rule *rule,
+static void add_rule(struct nr_arena *arena, struct node *node, const struct nr_router_rule *rule,
                      uint32_t index)
 {
     struct nr_span path = rule->path;
     bool prefix = path.len >= 2 && memcmp(path.ptr + path.len - 2, "/*", 2) == 0;
+    const char *brace;
 
+    nr_assert(nr_pattern_segments(path) <= NR_ROUTER_SEGMENTS_MAX);
     if (prefix)
         path.len -= 2;
-    struct node *node = node_for(arena, root, path);
-    add_leaf(arena, prefix ? &node->prefix : &node->exact, rule->methods, index);
-}
+    while (path.len > 0 && (brace = memchr(path.ptr, '{', path.len)) != NULL) {
+        size_t literal = (size_t)(brace - path.ptr);
+        const char *close = memchr(brace, '}', path.len - literal);
 
-static int compare_spans(struct nr_span a, struct nr_span b)
-{
-    size_t n = a.len < b.len ? a.len : b.len;
-    int order = memcmp(a.ptr, b.ptr, n);
-
-    if (order != 0)
-        return order;
-    return a.len < b.len ? -1 : a.len > b.len;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return compare_spans(((const struct host *)a)->name, ((const struct host *)b)->name);
-}
-
-static int by_length_then_name(const void *a, const void *b)
-{
-    const struct host *x = a, *y = b;
-
-    if (x->name.len != y->name.len)
-        return x->name.len > y->name.len ? -1 : 1;
-    return compare_spans(x->name, y->name);
-}
-
-static bool is_wildcard(struct nr_span host)
-{
-    return host.len > 2 && host.ptr[0] == '*' && host.ptr[1] == '.';
-}
-
-static void collect_hosts(struct nr_router *router, const struct nr_router_rule *rules,
-                          uint32_t count)
-{
-    size_t total = 0;
-
-    for (uint32_t i = 0; i < count; i++)
-        total += rules[i].host_count;
-    router->exact = nr_arena_alloc(&router->arena, total * sizeof(struct host));
-    router->wildcards = nr_arena_alloc(&router->arena, total * sizeof(struct host));
-    for (uint32_t i = 0; i < count; i++) {
-        for (uint32_t j = 0; j < rules[i].host_count; j++) {
-            struct nr_span name = rules[i].hosts[j];
-
-            if (is_wildcard(name))
-                router->wildcards[router->wildcard_count++].name = nr_span_from(name, 1);
-            else
-                router->exact[router->exact_count++].name = name;
-        }
+        nr_assert(literal > 0 && brace[-1] == '/' && close != NULL);
+        node = node_for(arena, node, (struct nr_span){path.ptr, literal});
+        if (node->param == NULL)
+            node->param = node_new(arena, NR_SPAN(""));
+        node = node->param;
+        path = nr_span_from(path, (size_t)(close + 1 - path.ptr));
+        nr_assert(path.len == 0 || path.ptr[0] == '/');
     }
+    node = node_for(arena, node, path);
+    add_leaf(arena, prefix ? &node->prefix : &node->exact, rule, index);
 }
 
-/* Sort, keep one of each name, give each its trie. */
-static uint32_t settle_hosts(struct nr_arena *arena, struct host *hosts, uint32_t count,
-                             int (*compare)(const void *, const void *))
+static struct node *trie_of(struct nr_router *router, struct nr_span name)
 {
-    uint32_t kept = 0;
+    struct nr_host *host = nr_hosts_add(&router->hosts, name);
 
-    if (count == 0)
-        return 0;
-    qsort(hosts, count, sizeof(*hosts), compare);
-    for (uint32_t i = 0; i < count; i++)
-        if (kept == 0 || !nr_span_eq(hosts[kept - 1].name, hosts[i].name))
-            hosts[kept++] = hosts[i];
-    for (uint32_t i = 0; i < kept; i++)
-        hosts[i].root = node_new(arena, NR_SPAN(""));
-    return kept;
-}
-
-static struct host *find_host(struct host *hosts, uint32_t count, struct nr_span name,
-                              int (*compare)(const void *, const void *))
-{
-    struct host key = {.name = name};
-
-    return count == 0 ? NULL : bsearch(&key, hosts, count, sizeof(*hosts), compare);
-}
-
-static struct node *root_for(struct nr_router *router, struct nr_span host)
-{
-    struct host *found = is_wildcard(host)
-                             ? find_host(router->wildcards, router->wildcard_count,
-                                         nr_span_from(host, 1), by_length_then_name)
-                             : find_host(router->exact, router->exact_count, host, by_name);
-
-    nr_assert(found != NULL);
-    return found->root;
+    if (host->trie == NULL)
+        host->trie = node_new(&router->arena, NR_SPAN(""));
+    return host->trie;
 }
 
 struct nr_router *nr_router_new(const struct nr_router_rule *rules, uint32_t count)
 {
     struct nr_router *router = calloc(1, sizeof(*router));
+    size_t names = 0;
 
     nr_assert(router != NULL);
     nr_arena_init(&router->arena, NULL, 0);
-    collect_hosts(router, rules, count);
-    router->exact_count = settle_hosts(&router->arena, router->exact, router->exact_count, by_name);
-    router->wildcard_count = settle_hosts(&router->arena, router->wildcards, router->wildcard_count,
-                                          by_length_then_name);
+    for (uint32_t i = 0; i < count; i++)
+        names += rules[i].host_count;
+    nr_hosts_init(&router->hosts, &router->arena, names);
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t j = 0; j < rules[i].host_count; j++)
-            add_rule(&router->arena, root_for(router, rules[i].hosts[j]), &rules[i], i);
+            add_rule(&router->arena, trie_of(router, rules[i].hosts[j]), &rules[i], i);
         if (rules[i].host_count > 0)
             continue;
         if (router->any == NULL)
@@ -295,98 +236,190 @@ void nr_router_free(struct nr_router *router)
 
 /* ---- searching ---- */
 
-struct search {
-    uint64_t method_bit;
-    uint64_t allowed; /* methods of rules that were passed over */
+/* What nr_router_explain collects while the search runs through all candidates. */
+struct explanation {
+    struct nr_router_candidate *to;
+    uint32_t max;
+    uint32_t count;
+    const struct node *trie; /* being searched */
+    const struct leaf *list; /* whose rules are being asked */
+    bool won;
+    const struct node *winner_trie;
+    const struct leaf *winner_list;
+    uint32_t winner_conditions;
 };
+
+struct search {
+    struct nr_span path;
+    const struct nr_head *head;
+    uint64_t method_bit;
+    uint64_t allowed;            /* methods of rules that were passed over only for theirs */
+    struct explanation *explain; /* NULL: the first that fits will do */
+};
+
+static enum nr_router_outcome outcome_of_fit(struct explanation *explain, const struct leaf *leaf)
+{
+    if (!explain->won) {
+        explain->won = true;
+        explain->winner_trie = explain->trie;
+        explain->winner_list = explain->list;
+        explain->winner_conditions = leaf->conditions;
+        return NR_ROUTER_WON;
+    }
+    if (explain->trie != explain->winner_trie)
+        return NR_ROUTER_LOST_HOST;
+    if (explain->list != explain->winner_list)
+        return NR_ROUTER_LOST_PATH;
+    return leaf->conditions < explain->winner_conditions ? NR_ROUTER_LOST_COUNT
+                                                         : NR_ROUTER_LOST_ORDER;
+}
+
+static void note(struct explanation *explain, const struct leaf *leaf, bool method,
+                 const struct nr_condition *failed)
+{
+    struct nr_router_candidate candidate = {.rule = leaf->rule, .failed = failed};
+
+    if (!method)
+        candidate.outcome = NR_ROUTER_LOST_METHOD;
+    else if (failed != NULL)
+        candidate.outcome = NR_ROUTER_LOST_CONDITION;
+    else
+        candidate.outcome = outcome_of_fit(explain, leaf);
+    if (explain->count < explain->max)
+        explain->to[explain->count] = candidate;
+    explain->count++;
+}
 
 static const struct leaf *fitting(const struct leaf *leaf, struct search *search)
 {
+    if (search->explain != NULL)
+        search->explain->list = leaf;
     for (; leaf != NULL; leaf = leaf->next) {
-        if (leaf->methods & search->method_bit)
+        bool method = (leaf->methods & search->method_bit) != 0;
+        const struct nr_condition *failed = NULL;
+
+        if (leaf->match != NULL)
+            failed = nr_match_failed(leaf->match, search->head, search->path);
+        if (search->explain != NULL)
+            note(search->explain, leaf, method, failed);
+        else if (method && failed == NULL)
             return leaf;
-        search->allowed |= leaf->methods;
+        if (!method && failed == NULL)
+            search->allowed |= leaf->methods;
     }
     return NULL;
 }
 
-static const struct leaf *search_trie(const struct node *node, struct nr_span path,
-                                      struct search *search)
+/* A way not taken yet: the prefix of a node, or what follows a parameter. */
+struct turn {
+    const struct node *node;
+    size_t at; /* of the path: where the parameter ends */
+    bool param;
+};
+
+static size_t segment_end(struct nr_span path, size_t at)
 {
-    const struct leaf *prefixes[DEPTH_MAX];
+    const char *slash = memchr(path.ptr + at, '/', path.len - at);
+
+    return slash == NULL ? path.len : (size_t)(slash - path.ptr);
+}
+
+/* The child that the path goes on with at *at, which moves behind its label; NULL: none. */
+static const struct node *step(const struct node *node, struct nr_span path, size_t *at)
+{
+    const struct node *child = child_of(node, (unsigned char)path.ptr[*at]);
+
+    if (child == NULL || !nr_span_starts_with(nr_span_from(path, *at), child->label))
+        return NULL;
+    *at += child->label.len;
+    return child;
+}
+
+static const struct leaf *search_trie(const struct node *node, struct search *search)
+{
+    struct nr_span path = search->path;
+    struct turn turns[TURNS_MAX];
     const struct leaf *found;
     uint32_t depth = 0;
+    size_t at = 0;
 
-    while (node != NULL) {
-        if (node->prefix != NULL && (path.len == 0 || path.ptr[0] == '/'))
-            prefixes[depth++ % DEPTH_MAX] = node->prefix;
-        if (path.len == 0) {
+    if (search->explain != NULL)
+        search->explain->trie = node;
+    for (;;) {
+        if (node->prefix != NULL && (at == path.len || path.ptr[at] == '/'))
+            turns[depth++] = (struct turn){.node = node};
+        if (at == path.len) {
             found = fitting(node->exact, search);
             if (found != NULL)
                 return found;
-            break;
+            node = NULL;
+        } else {
+            if (node->param != NULL && path.ptr[at] != '/')
+                turns[depth++] = (struct turn){node->param, segment_end(path, at), true};
+            node = step(node, path, &at);
         }
-        node = child_of(node, (unsigned char)path.ptr[0]);
-        if (node == NULL || !nr_span_starts_with(path, node->label))
-            break;
-        path = nr_span_from(path, node->label.len);
-    }
-    for (uint32_t left = depth < DEPTH_MAX ? depth : DEPTH_MAX; left > 0; left--) {
-        found = fitting(prefixes[--depth % DEPTH_MAX], search);
-        if (found != NULL)
-            return found;
-    }
-    return NULL;
-}
+        while (node == NULL) {
+            const struct turn *turn;
 
-/* The host in lower case, without port and a final dot; empty when it is too long to be one. */
-static struct nr_span plain_host(struct nr_span authority, char *to)
-{
-    size_t len = 0;
-
-    for (size_t i = 0; i < authority.len && i < HOST_BYTES_MAX; i++) {
-        if (authority.ptr[i] == ':' && authority.ptr[0] != '[')
-            break;
-        to[len++] = nr_ascii_lower(authority.ptr[i]);
-        if (authority.ptr[i] == ']')
-            break;
+            if (depth == 0)
+                return NULL;
+            turn = &turns[--depth];
+            if (turn->param) {
+                node = turn->node;
+                at = turn->at;
+                continue;
+            }
+            found = fitting(turn->node->prefix, search);
+            if (found != NULL)
+                return found;
+        }
     }
-    if (len > 1 && to[len - 1] == '.')
-        len--;
-    return (struct nr_span){to, len};
 }
 
 static const struct leaf *search_hosts(const struct nr_router *router, struct nr_span authority,
-                                       struct nr_span path, struct search *search)
+                                       struct search *search)
 {
-    char text[HOST_BYTES_MAX];
-    struct nr_span host = plain_host(authority, text);
-    struct host *exact = find_host(router->exact, router->exact_count, host, by_name);
+    char text[NR_HOST_BYTES_MAX];
+    struct nr_span host = nr_hosts_plain(authority, text);
+    const struct leaf *found = NULL;
+    const struct node *trie;
+
+    /* A name with a dot in front is no host; in the table it would be a wildcard. */
+    if (host.len == 0 || host.ptr[0] == '.')
+        return NULL;
+    trie = nr_hosts_find(&router->hosts, host);
+    if (trie != NULL)
+        found = search_trie(trie, search);
+    for (size_t i = 1; router->hosts.wildcards && found == NULL && i < host.len; i++) {
+        if (host.ptr[i] != '.')
+            continue;
+        trie = nr_hosts_find(&router->hosts, nr_span_from(host, i));
+        if (trie != NULL)
+            found = search_trie(trie, search);
+    }
+    return found;
+}
+
+static const struct leaf *search_all(const struct nr_router *router, struct nr_span authority,
+                                     struct search *search)
+{
     const struct leaf *found = NULL;
 
-    if (exact != NULL)
-        found = search_trie(exact->root, path, search);
-    for (uint32_t i = 0; found == NULL && i < router->wildcard_count; i++) {
-        struct nr_span suffix = router->wildcards[i].name;
-
-        if (host.len > suffix.len &&
-            memcmp(host.ptr + host.len - suffix.len, suffix.ptr, suffix.len) == 0)
-            found = search_trie(router->wildcards[i].root, path, search);
-    }
+    if (router->hosts.count > 0)
+        found = search_hosts(router, authority, search);
+    if (found == NULL && router->any != NULL)
+        found = search_trie(router->any, search);
     return found;
 }
 
 enum nr_router_verdict nr_router_find(const struct nr_router *router, struct nr_span authority,
                                       struct nr_span path, enum nr_method method,
-                                      uint32_t *ret_rule, uint64_t *ret_methods)
+                                      const struct nr_head *head, uint32_t *ret_rule,
+                                      uint64_t *ret_methods)
 {
-    struct search search = {.method_bit = (uint64_t)1 << method};
-    const struct leaf *found = NULL;
+    struct search search = {.path = path, .head = head, .method_bit = (uint64_t)1 << method};
+    const struct leaf *found = search_all(router, authority, &search);
 
-    if (router->exact_count + router->wildcard_count > 0)
-        found = search_hosts(router, authority, path, &search);
-    if (found == NULL && router->any != NULL)
-        found = search_trie(router->any, path, &search);
     if (found != NULL) {
         *ret_rule = found->rule;
         return NR_ROUTER_FOUND;
@@ -396,4 +429,16 @@ enum nr_router_verdict nr_router_find(const struct nr_router *router, struct nr_
         return NR_ROUTER_NO_METHOD;
     }
     return NR_ROUTER_NO_ROUTE;
+}
+
+uint32_t nr_router_explain(const struct nr_router *router, struct nr_span authority,
+                           struct nr_span path, enum nr_method method, const struct nr_head *head,
+                           struct nr_router_candidate *to, uint32_t max)
+{
+    struct explanation explain = {.to = to, .max = max};
+    struct search search = {
+        .path = path, .head = head, .method_bit = (uint64_t)1 << method, .explain = &explain};
+
+    (void)search_all(router, authority, &search);
+    return explain.count;
 }

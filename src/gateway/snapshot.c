@@ -115,38 +115,6 @@ static enum nr_code make_services(struct nr_gateway_snapshot *snapshot,
 
 /* ---- routes ---- */
 
-/* Who serves GET serves HEAD: RFC 9110, 9.3.2. */
-static uint64_t with_head(uint64_t methods)
-{
-    return methods & ((uint64_t)1 << NR_METHOD_GET) ? methods | (uint64_t)1 << NR_METHOD_HEAD
-                                                    : methods;
-}
-
-static void make_routes(struct nr_gateway_snapshot *snapshot)
-{
-    const struct nr_gateway_conf *conf = snapshot->conf;
-    const struct nr_services_conf *services = nr_services_conf_of(snapshot->config);
-    struct nr_router_rule *rules = zeroed(conf->route_count, sizeof(*rules));
-
-    snapshot->routes = zeroed(conf->route_count, sizeof(*snapshot->routes));
-    for (uint32_t i = 0; i < conf->route_count; i++) {
-        const struct nr_route_conf *route = &conf->routes[i];
-        const struct nr_service_conf *service = nr_service_conf_find(services, route->service);
-
-        nr_assert(service != NULL); /* the loader checked it */
-        snapshot->routes[i] = (struct nr_gateway_route){
-            .conf = route, .service = (uint32_t)(service - services->items), .id = NR_ID_NONE};
-        rules[i] = (struct nr_router_rule){
-            .hosts = route->match.hosts,
-            .host_count = route->match.host_count,
-            .path = route->match.path,
-            .methods = with_head(route->match.methods),
-        };
-    }
-    snapshot->router = nr_router_new(rules, conf->route_count);
-    free(rules);
-}
-
 static void compare_routes(const struct nr_gateway_conf *conf, const struct nr_gateway_conf *before,
                            struct nr_gateway_changes *changes)
 {
@@ -205,7 +173,9 @@ enum nr_code nr_snapshot_new(struct nr_config *config, const struct nr_gateway_s
         nr_snapshot_unref(snapshot);
         return err->code;
     }
-    make_routes(snapshot);
+    snapshot->table = nr_routes_new(config);
+    snapshot->router = snapshot->table->router;
+    snapshot->routes = snapshot->table->items;
     if (before != NULL)
         compare_routes(snapshot->conf, before->conf, changes);
     *ret_snapshot = snapshot;
@@ -229,8 +199,7 @@ void nr_snapshot_unref(struct nr_gateway_snapshot *snapshot)
         nr_gateway_listener_unref(snapshot->listeners[i]);
     free(snapshot->services);
     free(snapshot->listeners);
-    free(snapshot->routes);
-    nr_router_free(snapshot->router);
+    nr_routes_free(snapshot->table);
     nr_config_unref(snapshot->config);
     free(snapshot);
 }

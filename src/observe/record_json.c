@@ -28,13 +28,14 @@ const char *nr_attempt_result_name(uint32_t result)
 static const struct {
     uint16_t flag;
     const char *text;
-} retry_notes[] = {
+} notes_of_flags[] = {
     {NR_RECORD_RETRY_UNSAFE, "not retried: the request may have been processed and its method is "
                              "not idempotent"},
     {NR_RECORD_RETRY_NO_BODY, "not retried: the request's body was no longer at hand"},
     {NR_RECORD_RETRY_NO_TIME, "not retried: no time was left"},
     {NR_RECORD_RETRY_COMMITTED, "not retried: the answer had begun"},
     {NR_RECORD_RETRY_SPENT, "not retried: all attempts were used"},
+    {NR_RECORD_FIELD_DROPPED, "a field was left out: its value had a character that none may have"},
 };
 
 static void set_text(struct nr_json *object, const char *key, struct nr_span text)
@@ -120,9 +121,9 @@ struct nr_json *nr_record_json(const struct nr_observe_names *names, const struc
     nr_json_set(object, "ledger", ledger(record));
     nr_json_set(object, "attempt_count", nr_json_integer(record->attempt_count));
     nr_json_set(object, "attempts", attempts(names, record));
-    for (size_t i = 0; i < NR_COUNT(retry_notes); i++)
-        if ((record->flags & retry_notes[i].flag) != 0)
-            nr_json_push(notes, nr_json_string(nr_span_of(retry_notes[i].text)));
+    for (size_t i = 0; i < NR_COUNT(notes_of_flags); i++)
+        if ((record->flags & notes_of_flags[i].flag) != 0)
+            nr_json_push(notes, nr_json_string(nr_span_of(notes_of_flags[i].text)));
     nr_json_set(object, "notes", notes);
     return object;
 }

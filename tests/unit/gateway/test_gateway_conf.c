@@ -306,7 +306,8 @@ static void test_findings(void **state)
         {"gateway: {listen: [':1']}\nservices: {s: {" TWO "}}", "service-unused",
          "naru.yaml:2:15: service 's' is in no route", NR_DIAG_WARNING},
     };
-    const struct nr_check_rules sets[] = {nr_service_check_rules, nr_gateway_check_rules};
+    const struct nr_check_rules sets[] = {nr_service_check_rules, nr_gateway_check_rules,
+                                          nr_gateway_shadow_rules};
 
     for (size_t i = 0; i < NR_COUNT(cases); i++) {
         struct world w;

@@ -84,7 +84,9 @@ static bool parse_host(struct nr_span host, bool bracketed, bool bind, struct nr
     }
     to->kind =
         inet_pton(AF_INET, to->host.ptr, ip) == 1 ? NR_CONFIG_ADDRESS_IP : NR_CONFIG_ADDRESS_NAME;
-    return to->kind == NR_CONFIG_ADDRESS_IP || name_valid(host);
+    /* A host called unix would print as "unix:80", which is a socket's path. */
+    return to->kind == NR_CONFIG_ADDRESS_IP ||
+           (name_valid(host) && !nr_span_eq(host, NR_SPAN("unix")));
 }
 
 bool nr_address_parse(struct nr_span text, uint16_t default_port, bool bind, struct nr_arena *arena,
@@ -95,6 +97,8 @@ bool nr_address_parse(struct nr_span text, uint16_t default_port, bool bind, str
     struct nr_span host = text, rest;
     const char *end;
 
+    if (text.len == 0 || memchr(text.ptr, '\0', text.len) != NULL)
+        return false; /* what comes behind a NUL would be overlooked */
     if (nr_span_starts_with(text, NR_SPAN("unix:"))) {
         if (!parse_unix(nr_span_from(text, 5), arena, &to))
             return false;
@@ -102,7 +106,7 @@ bool nr_address_parse(struct nr_span text, uint16_t default_port, bool bind, str
         *ret_address = to;
         return true;
     }
-    end = text.len == 0 ? NULL : memchr(text.ptr, bracketed ? ']' : ':', text.len);
+    end = memchr(text.ptr, bracketed ? ']' : ':', text.len);
     if (end == NULL && bracketed)
         return false;
     if (end != NULL)

@@ -10,7 +10,7 @@ struct unit {
     uint64_t factor;
 };
 
-enum { FRACTION_DIGITS_MAX = 9, NUMBER_BYTES_MAX = 40 };
+enum { FRACTION_DIGITS_MAX = 9, NUMBER_BYTES_MAX = 40, RATIO_MAX = 999999 };
 
 #define NS_PER_MS 1000000ull
 #define NS_PER_S  1000000000ull
@@ -158,12 +158,16 @@ bool nr_units_ratio(struct nr_span text, double *ret_ratio)
     size_t len = decimal_len(text);
     char number[NUMBER_BYTES_MAX];
     bool percent = len + 1 == text.len && text.ptr[len] == '%';
+    double value;
 
     if (len == 0 || len >= sizeof(number) || (len != text.len && !percent))
         return false;
     memcpy(number, text.ptr, len);
     number[len] = '\0';
-    *ret_ratio = strtod(number, NULL) / (percent ? 100 : 1);
+    value = strtod(number, NULL);
+    if (value > RATIO_MAX)
+        return false;
+    *ret_ratio = value / (percent ? 100 : 1);
     return true;
 }
 
@@ -227,14 +231,23 @@ struct nr_span nr_units_rate_text(struct nr_rate rate, bool bytes, struct nr_are
     return nr_arena_printf(arena, "%s/%llu%s", count.ptr, times, best->name);
 }
 
+/* Both notations have at most 15 significant digits (RATIO_MAX), so the one that it was written in
+ * brings it back exactly. */
 struct nr_span nr_units_ratio_text(double ratio, struct nr_arena *arena)
 {
-    struct nr_span percent = nr_arena_printf(arena, "%.9g%%", ratio * 100);
+    char text[NUMBER_BYTES_MAX];
     double back;
 
-    if (nr_units_ratio(percent, &back) && back == ratio)
-        return percent;
-    return nr_arena_printf(arena, "%.9f", ratio);
+    for (int plain = 0; plain < 2; plain++)
+        for (int digits = 0; digits <= FRACTION_DIGITS_MAX; digits++) {
+            int len = snprintf(text, sizeof(text), plain ? "%.*f" : "%.*f%%", digits,
+                               plain ? ratio : ratio * 100);
+            struct nr_span span = {text, (size_t)len};
+
+            if ((size_t)len < sizeof(text) && nr_units_ratio(span, &back) && back == ratio)
+                return nr_arena_dup(arena, span);
+        }
+    return nr_arena_printf(arena, "%.*f", FRACTION_DIGITS_MAX, ratio); /* it was not parsed */
 }
 
 struct nr_span nr_units_status_text(struct nr_status_range range, struct nr_arena *arena)

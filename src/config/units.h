@@ -19,7 +19,7 @@ bool nr_units_size(struct nr_span text, uint64_t *ret_bytes);
 /* COUNT/UNIT or COUNT/NUNIT, unit s, min, h or d (100/15min). With bytes COUNT is a size. */
 bool nr_units_rate(struct nr_span text, bool bytes, struct nr_rate *ret_rate);
 
-/* 50% or 0.5; finite, not negative. */
+/* 50% or 0.5; not negative, the number at most 999999. */
 bool nr_units_ratio(struct nr_span text, double *ret_ratio);
 
 /* 200, 2xx, 200-399; 100 to 599. */

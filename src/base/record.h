@@ -47,6 +47,8 @@ enum nr_record_flag {
     NR_RECORD_RETRY_SPENT = 32,     /* not retried: attempts used up */
     NR_RECORD_PATH_CUT = 64,
     NR_RECORD_FIELD_DROPPED = 128, /* a transform's value could not stand in a field */
+    NR_RECORD_PANIC = 256,         /* too few instances were healthy: health was ignored */
+    NR_RECORD_STANDBY = 512,       /* instances of a lower priority took part */
 };
 
 struct nr_record {

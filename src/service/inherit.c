@@ -50,12 +50,32 @@ static void take_over(struct nr_service *to, uint32_t i, const struct heritage *
     host->ewma_ns = from->host.ewma_ns;
     host->penalty = from->host.penalty;
     host->stamp_ns = from->host.stamp_ns;
-    if (to->conf->health == NULL)
+    instance->force = from->instance.force;
+    instance->draining = from->instance.draining;
+    instance->own_weight = from->instance.own_weight;
+    instance->warm_from_ns = from->instance.warm_from_ns;
+    instance->warm_weight = from->instance.warm_weight;
+    if (to->conf->health != NULL)
+        instance->health = from->instance.health;
+}
+
+/* Cookies given out stay good, unless their key is configured. */
+static void take_over_key(struct nr_service *to, struct nr_service *from)
+{
+    uint64_t key[2];
+    bool known;
+
+    nr_spinlock_lock(&from->lock);
+    known = from->token_key_known;
+    memcpy(key, from->token_key, sizeof(key));
+    nr_spinlock_unlock(&from->lock);
+    if (!known || to->conf->balance.cookie.secret.len > 0)
         return;
-    instance->health = from->instance.health;
-    nr_balance_mark(&to->set, i,
-                    instance->addr.family != NR_ADDR_NONE &&
-                        instance->health.state != NR_HEALTH_DOWN);
+    nr_spinlock_lock(&to->lock);
+    memcpy(to->token_key, key, sizeof(key));
+    to->token_key_known = true;
+    nr_service_make_tokens(to);
+    nr_spinlock_unlock(&to->lock);
 }
 
 void nr_service_inherit(struct nr_service *to, struct nr_service *from)
@@ -71,7 +91,13 @@ void nr_service_inherit(struct nr_service *to, struct nr_service *from)
             one = find(all, count, i, to->instances[i].text);
         if (one != NULL)
             take_over(to, i, one);
+        else
+            to->instances[i].able = false; /* new: it starts slowly, if that is configured */
     }
+    to->warm_next_ns = to->conf->balance.slow_start_ns > 0 ? 0 : NR_TIME_NEVER;
+    nr_service_steer(to);
     nr_spinlock_unlock(&to->lock);
+    nr_service_tables(to);
+    take_over_key(to, from);
     free(all);
 }

@@ -14,7 +14,10 @@
 enum nr_code nr_instance_spec_of(const struct nr_instance_conf *conf, struct nr_instance_spec *ret,
                                  struct nr_err *err)
 {
-    struct nr_instance_spec spec = {.text = conf->address.text.ptr, .weight = conf->weight};
+    struct nr_instance_spec spec = {.text = conf->address.text.ptr,
+                                    .weight = conf->weight,
+                                    .priority = conf->priority,
+                                    .zone = conf->zone.len > 0 ? conf->zone.ptr : NULL};
 
     if (conf->address.kind != NR_CONFIG_ADDRESS_NAME &&
         nr_addr_parse(spec.text, &spec.addr, err) != NR_OK)
@@ -121,21 +124,25 @@ static void grow(struct nr_service *service, uint32_t room)
 {
     struct nr_instance *instances = zeroed(room, sizeof(*instances)), *old_instances;
     struct nr_balance_host *hosts = zeroed(room, sizeof(*hosts)), *old_hosts;
+    struct nr_select_host *select = zeroed(room, sizeof(*select)), *old_select;
 
     nr_spinlock_lock(&service->lock);
     old_instances = service->instances;
     old_hosts = service->hosts;
+    old_select = service->select;
     if (service->room > 0) {
         memcpy(instances, old_instances, service->room * sizeof(*instances));
         memcpy(hosts, old_hosts, service->room * sizeof(*hosts));
     }
     service->instances = instances;
     service->hosts = hosts;
+    service->select = select;
     service->set.hosts = hosts;
     service->room = room;
     nr_spinlock_unlock(&service->lock);
     free(old_instances);
     free(old_hosts);
+    free(old_select);
 }
 
 static enum nr_code make_room(struct nr_service *service, const struct plan *plan,
@@ -172,12 +179,15 @@ static char *take_text(struct nr_service *service, struct nr_instance *instance)
     return NULL;
 }
 
-static void weigh(struct nr_service *service, uint32_t slot, const struct nr_instance_spec *spec)
+static void describe(struct nr_service *service, uint32_t slot, const struct nr_instance_spec *spec)
 {
-    struct nr_balance_host *host = &service->hosts[slot];
+    struct nr_instance *instance = &service->instances[slot];
+    struct nr_span zone = service->conf->balance.zone;
 
-    host->weight = spec->weight > 0 ? spec->weight : 1;
-    host->burden = 1.0f / (float)host->weight;
+    nr_assert(spec->priority < NR_TIERS_MAX);
+    instance->weight = spec->weight > 0 ? spec->weight : 1;
+    instance->priority = spec->priority;
+    instance->local = spec->zone != NULL && nr_span_eq(zone, nr_span_of(spec->zone));
 }
 
 /* The newcomer's own text outlives the spec, and a Unix path is borrowed from it. */
@@ -202,17 +212,13 @@ static char *move_in(struct nr_service *service, uint32_t slot, const struct nr_
         .text = text,
         .generation = instance->generation + 1,
         .present = true,
+        .own_weight = NR_WEIGHT_CONFIGURED,
     };
     nr_health_track_init(&instance->health);
     service->hosts[slot] = (struct nr_balance_host){.penalty = 1};
-    weigh(service, slot, spec);
+    describe(service, slot, spec);
+    nr_service_make_token(service, instance);
     return old;
-}
-
-static bool takes_calls(const struct nr_instance *instance)
-{
-    return instance->present && instance->addr.family != NR_ADDR_NONE &&
-           instance->health.state != NR_HEALTH_DOWN;
 }
 
 /* The balancer's sums over the slots, after any of them has changed. */
@@ -225,12 +231,9 @@ static void recount(struct nr_service *service)
     service->present = 0;
     for (uint32_t i = 0; i < count; i++) {
         service->present += service->instances[i].present;
-        service->hosts[i].up = takes_calls(&service->instances[i]);
-        if (service->hosts[i].weight == 0) /* a slot never used, before one that is */
-            service->hosts[i].weight = 1;
     }
     service->set.count = count;
-    nr_balance_settle(&service->set, true);
+    nr_service_steer(service);
 }
 
 static void apply(struct nr_service *service, struct plan *plan)
@@ -242,7 +245,7 @@ static void apply(struct nr_service *service, struct plan *plan)
         service->instances[i].present = i < plan->room && plan->stays[i];
     for (uint32_t i = 0; i < plan->count; i++) {
         if (plan->slot_of[i] != NR_INSTANCE_NONE) {
-            weigh(service, plan->slot_of[i], &plan->specs[i]);
+            describe(service, plan->slot_of[i], &plan->specs[i]);
             continue;
         }
         while (!is_free(service, slot))
@@ -346,9 +349,11 @@ enum nr_code nr_service_set_instances(struct nr_service *service,
     if (code == NR_OK)
         apply(service, &plan);
     plan_done(&plan);
-    if (code == NR_OK)
-        tell(service);
-    return code;
+    if (code != NR_OK)
+        return code;
+    nr_service_tables(service);
+    tell(service);
+    return NR_OK;
 }
 
 /* ---- one instance ---- */
@@ -378,20 +383,15 @@ uint32_t nr_service_instance_count(struct nr_service *service)
     return count;
 }
 
-/* With the lock held. */
-static void update_up(struct nr_service *service, uint32_t i)
-{
-    nr_balance_mark(&service->set, i, takes_calls(&service->instances[i]));
-}
-
 void nr_service_set_address(struct nr_service *service, uint32_t instance,
                             const struct nr_addr *addr)
 {
     nr_spinlock_lock(&service->lock);
     nr_assert(service->instances[instance].addr.family == NR_ADDR_NONE);
     service->instances[instance].addr = *addr;
-    update_up(service, instance);
+    nr_service_steer(service);
     nr_spinlock_unlock(&service->lock);
+    nr_service_tables(service);
 }
 
 bool nr_service_address(struct nr_service *service, uint32_t instance, struct nr_addr *ret_addr)
@@ -411,9 +411,11 @@ void nr_service_check_result(struct nr_service *service, uint32_t instance,
     nr_spinlock_lock(&service->lock);
     from = service->instances[instance].health.state;
     if (nr_health_track_result(&service->instances[instance].health, rule, ok))
-        update_up(service, instance);
+        nr_service_steer(service);
     to = service->instances[instance].health.state;
     nr_spinlock_unlock(&service->lock);
+    if (from != to)
+        nr_service_tables(service);
     if (from != to && service->changed != NULL)
         service->changed(service->changed_ctx, service, instance, from, to);
 }

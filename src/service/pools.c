@@ -77,6 +77,8 @@ struct nr_service_pools *nr_service_pools_new(struct nr_service *service, struct
     pools->watch.removed = pools_free;
     make_room(pools, nr_service_instance_count(service) + 1);
     nr_service_watch(service, io, &pools->watch);
+    if (service->conf->balance.algorithm == NR_BALANCE_STICKY)
+        nr_service_draw_key(service, io);
     return pools;
 }
 

@@ -6,8 +6,8 @@
  * here, under the same lock as the choice: two workers that pick at the same instant see each
  * other's calls.
  *
- * An instance takes calls when it has an address and its health is not DOWN. UNKNOWN counts as up:
- * see policy/health.h. */
+ * Which instances take calls is worked out in steer.c whenever something about one changes; a pick
+ * only sees the outcome. */
 #include "service/service.h"
 
 #include <stdio.h>
@@ -16,6 +16,7 @@
 
 #include "base/assert.h"
 #include "base/reason.h"
+#include "policy/balance_hash.h"
 #include "service/state.h"
 
 /* A check needs one connection at a time and must not find a connection of before. */
@@ -75,6 +76,7 @@ enum nr_code nr_service_new(const struct nr_service_conf *conf, uint32_t id,
     nr_link_init(&service->watches);
     nr_spinlock_init(&service->lock);
     nr_balance_init(&service->set, NULL, 0);
+    service->warm_next_ns = NR_TIME_NEVER;
     if (add_configured(service, err != NULL ? err : &own) != NR_OK) {
         nr_service_free(service);
         return err != NULL ? err->code : own.code;
@@ -96,6 +98,8 @@ void nr_service_free(struct nr_service *service)
     free(service->old_paths);
     free(service->instances);
     free(service->hosts);
+    free(service->select);
+    free(service->table);
     free(service);
 }
 
@@ -127,7 +131,11 @@ static void look_at(const struct nr_service *service, uint32_t instance,
     snprintf(ret_view->text, sizeof(ret_view->text), "%s", from->text);
     ret_view->addr = from->addr;
     ret_view->present = from->present;
-    ret_view->weight = host->weight;
+    ret_view->weight = nr_instance_weight(from);
+    ret_view->force = from->force;
+    ret_view->draining = from->draining;
+    ret_view->takes = host->up;
+    ret_view->priority = from->priority;
     ret_view->in_flight = host->in_flight;
     ret_view->health = from->health.state;
     ret_view->picks = from->picks;
@@ -147,49 +155,125 @@ void nr_service_instance(struct nr_service *service, uint32_t instance,
 
 /* ---- the hot path ---- */
 
-static uint32_t choose(struct nr_service *service, struct nr_random *random, uint64_t now_ns,
-                       uint64_t tried)
+/* The instance that a cookie names, as long as it answers; draining or not. */
+static uint32_t choose_sticky(const struct nr_service *service, const struct nr_pick *pick)
 {
-    switch ((enum nr_balance)service->conf->balance) {
-    case NR_BALANCE_ROUND_ROBIN: return nr_balance_pick_rr(&service->set, tried);
-    case NR_BALANCE_LEAST_REQUESTS: return nr_balance_pick_least(&service->set, tried);
-    case NR_BALANCE_P2C: return nr_balance_pick_p2c(&service->set, tried, random, now_ns);
+    for (uint32_t i = 0; i < service->set.count; i++) {
+        const struct nr_instance *instance = &service->instances[i];
+
+        if (instance->token != pick->key || !instance->present)
+            continue;
+        if (instance->addr.family == NR_ADDR_NONE || instance->force == NR_FORCE_DOWN ||
+            (instance->health.state == NR_HEALTH_DOWN && instance->force != NR_FORCE_UP) ||
+            (i < 64 && pick->tried >> i & 1))
+            break;
+        return i;
     }
-    nr_assert(!"a balancer of enum nr_balance");
     return NR_BALANCE_NONE;
 }
 
+static uint32_t choose_by_key(struct nr_service *service, const struct nr_pick *pick)
+{
+    const struct nr_balance_conf *conf = &service->conf->balance;
+
+    if (conf->algorithm == NR_BALANCE_STICKY)
+        return choose_sticky(service, pick);
+    if (service->table == NULL)
+        return NR_BALANCE_NONE;
+    return nr_balance_pick_hash(&service->set, service->table, pick->key, pick->tried,
+                                (uint32_t)(conf->bounded_load * 100 + 0.5), service->in_flight);
+}
+
+static uint32_t choose(struct nr_service *service, struct nr_random *random,
+                       const struct nr_pick *pick)
+{
+    uint32_t instance = NR_BALANCE_NONE;
+
+    switch ((enum nr_balance)service->conf->balance.algorithm) {
+    case NR_BALANCE_ROUND_ROBIN: return nr_balance_pick_rr(&service->set, pick->tried);
+    case NR_BALANCE_LEAST_REQUESTS: return nr_balance_pick_least(&service->set, pick->tried);
+    case NR_BALANCE_RANDOM: return nr_balance_pick_random(&service->set, pick->tried, random);
+    case NR_BALANCE_P2C: break;
+    default:
+        if (pick->has_key)
+            instance = choose_by_key(service, pick);
+        if (instance != NR_BALANCE_NONE)
+            return instance;
+        break;
+    }
+    return nr_balance_pick_p2c(&service->set, pick->tried, random, pick->now_ns);
+}
+
+/* All that take calls were tried. Better one that stands by, or is in another zone, than one of
+ * them once more. */
+static uint32_t choose_spare(const struct nr_service *service, uint64_t tried)
+{
+    uint32_t best = NR_BALANCE_NONE;
+
+    for (uint32_t i = 0; i < service->set.count; i++) {
+        if (!service->instances[i].able || (i < 64 && tried >> i & 1))
+            continue;
+        if (best == NR_BALANCE_NONE ||
+            service->instances[i].priority < service->instances[best].priority)
+            best = i;
+    }
+    return best;
+}
+
+static uint32_t choose_again(struct nr_service *service, struct nr_random *random,
+                             const struct nr_pick *pick)
+{
+    struct nr_pick any = *pick;
+    uint32_t instance = choose_spare(service, pick->tried);
+
+    any.tried = 0;
+    return instance != NR_BALANCE_NONE ? instance : choose(service, random, &any);
+}
+
 /* With the lock held. */
-static uint32_t pick(struct nr_service *service, struct nr_random *random, uint64_t now_ns,
-                     uint64_t tried, int *ret_reason)
+static uint32_t take(struct nr_service *service, struct nr_random *random, struct nr_pick *pick)
 {
     uint32_t instance;
 
     if (nr_unlikely(service->in_flight >= NR_SERVICE_CALLS_MAX)) {
-        *ret_reason = NR_REASON_OVERLOADED;
+        pick->reason = NR_REASON_OVERLOADED;
         return NR_INSTANCE_NONE;
     }
-    instance = choose(service, random, now_ns, tried);
-    if (nr_unlikely(instance == NR_BALANCE_NONE) && tried != 0)
-        instance = choose(service, random, now_ns, 0);
+    if (nr_unlikely(pick->now_ns >= service->warm_next_ns))
+        nr_service_warm(service, pick->now_ns);
+    instance = choose(service, random, pick);
+    if (nr_unlikely(instance == NR_BALANCE_NONE) && pick->tried != 0)
+        instance = choose_again(service, random, pick);
     if (nr_unlikely(instance == NR_BALANCE_NONE)) {
-        *ret_reason = service->present == 0 ? NR_REASON_NO_INSTANCE : NR_REASON_NO_HEALTHY;
+        pick->reason = service->present == 0 ? NR_REASON_NO_INSTANCE : NR_REASON_NO_HEALTHY;
         return NR_INSTANCE_NONE;
     }
+    pick->flags = service->flags;
     service->in_flight++;
     service->hosts[instance].in_flight++;
     service->instances[instance].picks++;
     return instance;
 }
 
-uint32_t nr_service_pick(struct nr_service *service, struct nr_random *random, uint64_t now_ns,
-                         uint64_t tried, int *ret_reason)
+uint32_t nr_service_pick_by(struct nr_service *service, struct nr_random *random,
+                            struct nr_pick *pick)
 {
     uint32_t instance;
 
     nr_spinlock_lock(&service->lock);
-    instance = pick(service, random, now_ns, tried, ret_reason);
+    instance = take(service, random, pick);
     nr_spinlock_unlock(&service->lock);
+    return instance;
+}
+
+uint32_t nr_service_pick(struct nr_service *service, struct nr_random *random, uint64_t now_ns,
+                         uint64_t tried, int *ret_reason)
+{
+    struct nr_pick pick = {.now_ns = now_ns, .tried = tried};
+    uint32_t instance = nr_service_pick_by(service, random, &pick);
+
+    if (instance == NR_INSTANCE_NONE)
+        *ret_reason = pick.reason;
     return instance;
 }
 

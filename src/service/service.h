@@ -50,7 +50,9 @@ uint32_t nr_service_instance_count(struct nr_service *service);
 struct nr_instance_spec {
     const char *text;
     struct nr_addr addr;
-    uint32_t weight; /* 0 counts as 1 */
+    uint32_t weight;   /* 0 counts as 1 */
+    uint32_t priority; /* 0 to 15: 0 serves first */
+    const char *zone;  /* NULL: none */
 };
 
 /* Turn the set of instances into this one, comparing by text. Those that stay keep number, calls in
@@ -64,6 +66,9 @@ enum nr_code nr_service_set_instances(struct nr_service *service,
                                       const struct nr_instance_spec *specs, uint32_t count,
                                       struct nr_err *err) NR_MUST_USE;
 
+/* What an operator says of an instance, whatever its checks say. */
+enum nr_force { NR_FORCE_AUTO, NR_FORCE_UP, NR_FORCE_DOWN };
+
 /* Snapshot of one instance for admin and metrics. Any thread. A number that is not in use gives
  * an empty one. */
 struct nr_instance_view {
@@ -73,6 +78,10 @@ struct nr_instance_view {
     uint32_t weight;
     uint32_t in_flight;
     enum nr_health health;
+    enum nr_force force;
+    bool draining;
+    bool takes; /* takes new calls now: by all of the above, its tier and its zone */
+    uint32_t priority;
     uint64_t picks;
     uint64_t failures;
     uint64_t ewma_us;
@@ -92,11 +101,41 @@ void nr_service_inherit(struct nr_service *to, struct nr_service *from);
 uint32_t nr_service_pick(struct nr_service *service, struct nr_random *random, uint64_t now_ns,
                          uint64_t tried, int *ret_reason);
 
+/* The same with a key. Written by the caller up to has_key, the rest by the pick. */
+struct nr_pick {
+    uint64_t now_ns;
+    uint64_t tried;
+    uint64_t key; /* nr_hash_bytes of the key, or a sticky token */
+    bool has_key; /* without it the algorithms by key pick as p2c does */
+    int reason;
+    uint16_t flags; /* enum nr_record_flag: NR_RECORD_PANIC, NR_RECORD_STANDBY */
+};
+uint32_t nr_service_pick_by(struct nr_service *service, struct nr_random *random,
+                            struct nr_pick *pick);
+
+/* The token of an instance for a sticky cookie, never 0: a keyed hash, so that clients cannot name
+ * an instance that they were not given. Known once there are pools (the key is drawn then, unless
+ * it is configured). */
+uint64_t nr_service_token(struct nr_service *service, uint32_t instance);
+
 /* The call on that instance is over: exactly once per pick. latency_ns to the head or the failure;
  * ok false for a transport failure or a 5xx. latency_ns 0: the call says nothing about the
  * instance (the client left, a pooled connection had gone stale); ok is then ignored. */
 void nr_service_report(struct nr_service *service, uint32_t instance, uint64_t now_ns,
                        uint64_t latency_ns, bool ok);
+
+/* ---- what operators do: any thread, at once, for as long as the instance takes part ---- */
+
+/* UP: takes calls whatever its checks say. DOWN: takes none at all. AUTO: as checks say. */
+void nr_service_force(struct nr_service *service, uint32_t instance, enum nr_force force);
+
+/* A draining instance takes no new calls, but for those of clients that a cookie binds to it. */
+void nr_service_drain(struct nr_service *service, uint32_t instance, bool draining);
+
+/* Another weight than the configured one, up to 1000; 0: as if it were not there.
+ * NR_WEIGHT_CONFIGURED: back. */
+enum { NR_WEIGHT_CONFIGURED = 0xffffffff };
+void nr_service_set_weight(struct nr_service *service, uint32_t instance, uint32_t weight);
 
 /* Called after an instance's health has changed, on the thread of the checker's engine, outside the
  * lock. One function per service; set before a checker starts. */

@@ -17,6 +17,9 @@ static const struct nr_schema_field instance_fields[] = {
     {.name = "zone", .type = NR_SCHEMA_STRING, NR_SCHEMA_AT(struct nr_instance_conf, zone),
      .min = "1", .max = "64",
      .doc = "The failure zone that it stands in."},
+    {.name = "priority", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_instance_conf, priority),
+     .value = "0", .max = "15",
+     .doc = "0 serves first; the next stand by until too few of it are healthy."},
 };
 
 static const struct nr_schema instance_schema = {
@@ -160,13 +163,6 @@ static const struct nr_schema pool_schema = {
     .title = "Connection pool", NR_SCHEMA_FIELDS(pool_fields, struct nr_pool_conf),
 };
 
-static const struct nr_schema_word balances[] = {
-    {"round_robin", NR_BALANCE_ROUND_ROBIN, "in turn, smoothly by weight"},
-    {"least_requests", NR_BALANCE_LEAST_REQUESTS, "the one with the fewest requests in flight"},
-    {"p2c", NR_BALANCE_P2C, "the better of two random ones, by requests in flight and latency"},
-    {NULL, 0, NULL},
-};
-
 static const struct nr_schema_field service_fields[] = {
     {.name = "instances", .type = NR_SCHEMA_SECTIONS, .flags = NR_SCHEMA_REQUIRED,
      NR_SCHEMA_MANY(struct nr_service_conf, instances, instance_count),
@@ -175,9 +171,9 @@ static const struct nr_schema_field service_fields[] = {
     {.name = "own_timeout", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_service_conf, own_timeout_ns),
      .min = "1ms", .max = "24h",
      .doc = "After how long the service gives up by itself, for `naru check`."},
-    {.name = "balance", .type = NR_SCHEMA_ENUM, NR_SCHEMA_AT(struct nr_service_conf, balance),
-     .value = "p2c", .words = balances,
-     .doc = "How an instance is picked."},
+    {.name = "balance", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_service_conf, balance),
+     .section = &nr_balance_schema,
+     .doc = "How an instance is picked: an algorithm, or a mapping."},
     {.name = "health", .type = NR_SCHEMA_SECTION, .flags = NR_SCHEMA_OPTIONAL,
      NR_SCHEMA_AT(struct nr_service_conf, health), .section = &health_schema,
      .doc = "Active checks of every instance."},

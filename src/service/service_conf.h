@@ -12,12 +12,7 @@
 #include "config/check.h"
 #include "config/config.h"
 #include "config/schema.h"
-
-enum nr_balance {
-    NR_BALANCE_ROUND_ROBIN,
-    NR_BALANCE_LEAST_REQUESTS,
-    NR_BALANCE_P2C,
-};
+#include "service/balance_conf.h"
 
 /* Bits of nr_retry_conf.on are 1 << these. */
 enum nr_retry_on {
@@ -31,6 +26,7 @@ struct nr_instance_conf {
     struct nr_config_address address; /* a name, an IP or a Unix path */
     uint32_t weight;
     struct nr_span zone; /* empty: none */
+    uint32_t priority;   /* 0 serves first */
 };
 
 /* Active health checks; absent means that instances count as healthy until calls fail. */
@@ -77,9 +73,9 @@ struct nr_service_conf {
     struct nr_section at;
     struct nr_span name;
     struct nr_instance_conf *instances;
-    uint32_t instance_count;       /* at least 1 */
-    uint64_t own_timeout_ns;       /* what the service says of itself; 0: not declared */
-    uint32_t balance;              /* enum nr_balance */
+    uint32_t instance_count; /* at least 1 */
+    uint64_t own_timeout_ns; /* what the service says of itself; 0: not declared */
+    struct nr_balance_conf balance;
     struct nr_health_conf *health; /* NULL: none */
     struct nr_timeouts_conf timeouts;
     struct nr_retry_conf retry;

@@ -28,15 +28,33 @@
 #include "base/compiler.h"
 #include "base/spinlock.h"
 #include "policy/balance.h"
+#include "policy/deadline.h"
+#include "policy/hash_table.h"
+#include "policy/select.h"
 #include "service/service.h"
 #include "service/service_conf.h"
 
 /* Without a bulkhead section: more calls than this at one time mean that the service hangs. */
 enum { NR_SERVICE_CALLS_MAX = 1024 };
 
+/* Balancers see weights in thousandths, so that a share can grow and be divided. */
+enum { NR_WEIGHT_UNIT = 1000 };
+
+#define NR_WARM_NEXT UINT64_MAX
+
 struct nr_instance {
     struct nr_addr addr; /* NR_ADDR_NONE until resolved; then it never changes */
     struct nr_health_track health;
+    uint32_t weight;     /* as configured; at least 1 */
+    uint32_t own_weight; /* as an operator says; NR_WEIGHT_CONFIGURED: nothing */
+    uint32_t priority;
+    bool local; /* in our own zone */
+    enum nr_force force;
+    bool draining;
+    bool able;             /* could take calls by itself: see steer.c */
+    uint64_t warm_from_ns; /* slow start: since when; 0: none; NR_WARM_NEXT: from the next pick */
+    uint32_t warm_weight;  /* … and its weight meanwhile, in NR_WEIGHT_UNIT */
+    uint64_t token;        /* sticky; 0: no key was drawn yet */
     uint64_t picks;
     uint64_t failures;
     char *text;          /* its identity: as configured, or the address found; owned */
@@ -69,16 +87,23 @@ struct nr_service {
     void *changed_ctx;
     struct nr_instance *instances;
     struct nr_balance_host *hosts;
-    uint32_t room;          /* of both arrays */
+    struct nr_select_host *select; /* for steer.c, under the lock */
+    uint64_t token_key[2];         /* of sticky cookies, under the lock */
+    bool token_key_known;
+    uint32_t tables_wanted; /* counts changes that ask for a new table; see tables.c */
+    uint32_t room;          /* of the three arrays */
     uint32_t present;       /* instances that take part */
     struct nr_link watches; /* struct nr_service_watch */
     char **old_paths; /* of Unix sockets in slots given away: a closing client may borrow one */
     uint32_t old_path_count;
 
     _Alignas(NR_CACHE_LINE_BYTES) struct nr_spinlock lock;
-    uint32_t in_flight;        /* sum of all hosts */
-    _Atomic uint32_t epoch;    /* counts changes of the set; written under the lock */
-    struct nr_balance_set set; /* count: slots up to the last that is not FREE */
+    uint32_t in_flight;     /* sum of all hosts */
+    _Atomic uint32_t epoch; /* counts changes of the set; written under the lock */
+    uint16_t flags;         /* of every pick, as in struct nr_pick */
+    uint64_t warm_next_ns;  /* when shares must be worked out anew; NR_TIME_NEVER: not at all */
+    struct nr_hash_table *table; /* NULL: the balancer has none */
+    struct nr_balance_set set;   /* count: slots up to the last that is not FREE */
 };
 
 /* What the configuration says of one instance; the text is borrowed. */
@@ -106,6 +131,28 @@ struct nr_slot {
     struct nr_addr addr;
 };
 struct nr_slot nr_service_slot(struct nr_service *service, uint32_t instance);
+
+static inline uint32_t nr_instance_weight(const struct nr_instance *instance)
+{
+    return instance->own_weight != NR_WEIGHT_CONFIGURED ? instance->own_weight : instance->weight;
+}
+
+/* With the lock held: something has changed that decides who takes calls. Unlocked afterwards, the
+ * caller owes nr_service_tables. */
+void nr_service_steer(struct nr_service *service);
+
+/* With the lock held: shares of instances that start slowly, at this moment. */
+void nr_service_warm(struct nr_service *service, uint64_t now_ns);
+
+/* Without the lock: bring the hash table up to date if it is not. */
+void nr_service_tables(struct nr_service *service);
+
+/* Draw or derive the key of sticky tokens, once. */
+void nr_service_draw_key(struct nr_service *service, struct nr_io *io);
+
+/* With the lock held: the token of an instance that is new, or of all, if the key is known. */
+void nr_service_make_token(const struct nr_service *service, struct nr_instance *instance);
+void nr_service_make_tokens(struct nr_service *service);
 
 /* Give an instance that was named its address. */
 void nr_service_set_address(struct nr_service *service, uint32_t instance,

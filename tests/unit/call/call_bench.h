@@ -185,7 +185,7 @@ static inline void bench_init(struct bench *b, uint32_t instances)
         .name = NR_SPAN("orders"),
         .instances = b->instances,
         .instance_count = instances,
-        .balance = NR_BALANCE_ROUND_ROBIN,
+        .balance = {.algorithm = NR_BALANCE_ROUND_ROBIN},
         .retry = {.attempts = 2,
                   .on = BIT(NR_RETRY_ON_CONNECT) | BIT(NR_RETRY_ON_RESET),
                   .methods = BIT(NR_METHOD_GET) | BIT(NR_METHOD_HEAD) | BIT(NR_METHOD_PUT)},

@@ -334,7 +334,7 @@ static void bench_init(struct bench *b, uint64_t seed)
         .name = NR_SPAN("orders"),
         .instances = b->conf_instances,
         .instance_count = INSTANCES,
-        .balance = NR_BALANCE_ROUND_ROBIN,
+        .balance = {.algorithm = NR_BALANCE_ROUND_ROBIN},
         .timeouts = {.connect_ns = 300 * MS,
                      .attempt_ns = 500 * MS,
                      .idle_ns = 10000 * MS,

@@ -94,7 +94,7 @@ static void test_the_example_loads(void **state)
     assert_int_equal(orders->instance_count, 2);
     assert_int_equal(orders->instances[1].weight, 2);
     assert_string_equal(orders->instances[1].zone.ptr, "b");
-    assert_int_equal(orders->balance, NR_BALANCE_P2C);
+    assert_int_equal(orders->balance.algorithm, NR_BALANCE_P2C);
     assert_string_equal(orders->health->path.ptr, "/healthz");
     assert_int_equal(orders->health->expect[0].first, 200);
     assert_int_equal(orders->health->expect[0].last, 299);

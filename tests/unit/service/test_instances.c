@@ -37,7 +37,7 @@ static void bench_init(struct bench *b)
     nr_random_init(&b->random, 1);
     b->conf = (struct nr_service_conf){
         .name = NR_SPAN("orders"),
-        .balance = NR_BALANCE_LEAST_REQUESTS,
+        .balance = {.algorithm = NR_BALANCE_LEAST_REQUESTS},
         .pool = {.max_idle = 8, .max_connections = 8, .idle_timeout_ns = 1000 * MS}};
     assert_int_equal(nr_service_new(&b->conf, 0, &b->service, NULL), NR_OK);
 }

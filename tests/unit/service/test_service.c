@@ -37,7 +37,7 @@ static void bench_init(struct bench *b, enum nr_balance balance, uint32_t instan
     b->conf = (struct nr_service_conf){.name = NR_SPAN("orders"),
                                        .instances = b->instances,
                                        .instance_count = instances,
-                                       .balance = balance};
+                                       .balance = {.algorithm = balance}};
 }
 
 static void make(struct bench *b)

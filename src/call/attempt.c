@@ -5,6 +5,7 @@
  * interim (1xx) heads do. An attempt that ends without a final head has failed: it is written into
  * the record, reported to the service, and repeated if policy/retry.h says so. */
 #include "base/assert.h"
+#include "base/compiler.h"
 #include "call/state.h"
 #include "policy/retry.h"
 
@@ -278,7 +279,9 @@ static const struct nr_exchange_events up_events = {
 
 /* ---- its start ---- */
 
-static struct nr_span decimal(char room[20], uint64_t value)
+enum { GRPC_TIMEOUT_MAX = 99999999 };
+
+static struct nr_span decimal(char *room, uint64_t value)
 {
     char *at = room + 20;
 
@@ -287,6 +290,18 @@ static struct nr_span decimal(char room[20], uint64_t value)
         value /= 10;
     } while (value > 0);
     return (struct nr_span){at, (size_t)(room + 20 - at)};
+}
+
+/* What a gRPC client gave us is passed on as what is left of it: at most 8 digits and a unit. */
+static void tell_grpc(struct nr_call *c, uint64_t left_ms)
+{
+    char room[21];
+    struct nr_span text = decimal(room, left_ms < GRPC_TIMEOUT_MAX ? left_ms : GRPC_TIMEOUT_MAX);
+
+    room[20] = 'm';
+    text.len++;
+    nr_head_remove(c->request, NR_FIELD_GRPC_TIMEOUT);
+    nr_head_add_own(c->request, c->x.arena, NR_FIELD_GRPC_TIMEOUT, NR_SPAN("grpc-timeout"), text);
 }
 
 /* What the service should know: how much time it has, and whether it may have seen this before. */
@@ -300,6 +315,8 @@ static void tell_upstream(struct nr_call *c, uint64_t now_ns)
         nr_head_remove(c->request, NR_FIELD_X_REQUEST_DEADLINE);
         nr_head_add_own(c->request, c->x.arena, NR_FIELD_X_REQUEST_DEADLINE,
                         NR_SPAN("X-Request-Deadline"), decimal(room, left_ms));
+        if (nr_unlikely(nr_head_find(c->request, NR_FIELD_GRPC_TIMEOUT, NULL) != NULL))
+            tell_grpc(c, left_ms);
     }
     if (c->attempts > 1)
         nr_head_set(c->request, c->x.arena, NR_SPAN("X-Request-Attempt"),

@@ -96,6 +96,36 @@ static bool is_help(const char *arg)
     return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0;
 }
 
+/* `value` is what came with the option's own word, or NULL; *i moves over one that comes behind. */
+static int take_option(const struct nr_command *command, int option, const char *value, int argc,
+                       char **argv, int *i, struct nr_args *args)
+{
+    const struct nr_option *what = &command->options[option];
+
+    if (what->value == NULL && value != NULL) {
+        fprintf(stderr, "naru %s: --%s takes no value\n", command->name, what->name);
+        return usage_error(command);
+    }
+    if (what->value == NULL)
+        value = "";
+    if (value == NULL && *i + 1 < argc)
+        value = argv[++*i];
+    if (value == NULL) {
+        fprintf(stderr, "naru %s: --%s needs %s\n", command->name, what->name, what->value);
+        return usage_error(command);
+    }
+    args->values[option] = value;
+    if ((int)command->many != option + 1)
+        return NR_EXIT_OK;
+    if (args->many_count == NR_MANY_MAX) {
+        fprintf(stderr, "naru %s: --%s more than %d times\n", command->name, what->name,
+                NR_MANY_MAX);
+        return usage_error(command);
+    }
+    args->many[args->many_count++] = value;
+    return NR_EXIT_OK;
+}
+
 int nr_args_parse(const struct nr_command *command, int argc, char **argv, struct nr_args *ret_args,
                   bool *ret_help)
 {
@@ -126,14 +156,8 @@ int nr_args_parse(const struct nr_command *command, int argc, char **argv, struc
         option = find_option(command, arg, &value);
         if (option < 0)
             return unknown_option(command, arg);
-        if (value == NULL && i + 1 < argc)
-            value = argv[++i];
-        if (value == NULL) {
-            fprintf(stderr, "naru %s: --%s needs %s\n", command->name,
-                    command->options[option].name, command->options[option].value);
-            return usage_error(command);
-        }
-        args.values[option] = value;
+        if (take_option(command, option, value, argc, argv, &i, &args) != NR_EXIT_OK)
+            return NR_EXIT_USAGE;
     }
     *ret_args = args;
     return check_words(command, &args);

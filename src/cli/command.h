@@ -24,7 +24,7 @@ enum nr_exit {
     NR_EXIT_NAME = 5,    /* a name in the configuration does not resolve */
 };
 
-enum { NR_OPTIONS_MAX = 8, NR_WORDS_MAX = 4 };
+enum { NR_OPTIONS_MAX = 8, NR_WORDS_MAX = 4, NR_MANY_MAX = 64 };
 
 struct nr_option {
     const char *name;  /* without the dashes */
@@ -33,9 +33,12 @@ struct nr_option {
     const char *doc;
 };
 
-/* A parsed command line; values by the index of the command's options, NULL when not given. */
+/* A parsed command line; values by the index of the command's options, NULL when not given, "" for
+ * one that takes nothing. */
 struct nr_args {
-    const char *values[NR_OPTIONS_MAX];
+    const char *values[NR_OPTIONS_MAX]; /* of a repeated one: the last */
+    const char *many[NR_MANY_MAX];      /* all of the one that may be repeated */
+    uint32_t many_count;
     const char *words[NR_WORDS_MAX];
     uint32_t word_count;
 };
@@ -47,6 +50,7 @@ struct nr_command {
     const char *details;  /* further paragraphs, in lines; may be NULL */
     const struct nr_option *options;
     uint32_t option_count;
+    uint32_t many;              /* 1 + the option that may be given again and again; 0: none */
     const char *const *choices; /* values of the first word; ended by NULL; NULL: any */
     uint32_t words_min, words_max;
     int (*run)(const struct nr_args *args);
@@ -76,6 +80,7 @@ void nr_did_you_mean(const char *word, const char *(*candidate)(const void *ctx,
 int nr_cmd_serve(const struct nr_args *args);
 int nr_cmd_check(const struct nr_args *args);
 int nr_cmd_config(const struct nr_args *args);
+int nr_cmd_explain(const struct nr_args *args);
 int nr_cmd_help(const struct nr_args *args);
 int nr_cmd_version(const struct nr_args *args);
 int nr_cmd_completion(const struct nr_args *args);

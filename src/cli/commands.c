@@ -39,6 +39,28 @@ static const struct nr_command check = {
     .run = nr_cmd_check,
 };
 
+/* The order is that of enum in explain.c. */
+static const struct nr_option explain_options[] = {
+    {"route", 'r', "REQUEST", "method and URL: 'GET http://shop.example/users/7?a=b'"},
+    {"header", 'H', "FIELD", "a field of the request, 'Name: value'; may be repeated"},
+    {"config", 'c', "FILE", "configuration; default: ./naru.yaml; - is standard input"},
+    {"json", 0, NULL, "as one JSON document"},
+};
+
+static const struct nr_command explain = {
+    .name = "explain",
+    .synopsis = "",
+    .summary = "say which route a request takes, and why no other",
+    .details =
+        "Asks the same router as the gateway does: names the route, then the runners-up, in\n"
+        "the order in which they are asked, each with what it lost by.\n"
+        "Exits with 0 when a route takes the request, 1 when none does.",
+    .options = explain_options,
+    .option_count = NR_COUNT(explain_options),
+    .many = 2,
+    .run = nr_cmd_explain,
+};
+
 static const char *const config_choices[] = {"schema", "docs", "print", NULL};
 
 static const struct nr_command config = {
@@ -86,8 +108,8 @@ static const struct nr_command completion = {
     .run = nr_cmd_completion,
 };
 
-const struct nr_command *const nr_commands[] = {&serve,   &check,      &config, &help,
-                                                &version, &completion, NULL};
+const struct nr_command *const nr_commands[] = {&serve, &check,   &config,     &explain,
+                                                &help,  &version, &completion, NULL};
 
 const struct nr_command *nr_command_find(const char *name)
 {

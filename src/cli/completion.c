@@ -67,7 +67,8 @@ static void fish(FILE *to)
                     option->name);
             if (option->letter != 0)
                 fprintf(to, " -s %c", option->letter);
-            fprintf(to, " -r%s -d '%s'\n", option->letter == 'c' ? " -F" : "", option->doc);
+            fprintf(to, "%s%s -d '%s'\n", option->value != NULL ? " -r" : "",
+                    option->letter == 'c' ? " -F" : "", option->doc);
         }
         for (const char *const *choice = command->choices; choice != NULL && *choice != NULL;
              choice++)

@@ -7,7 +7,7 @@ static const struct {
     const char *meaning;
 } exits[] = {
     {NR_EXIT_OK, "all went well"},
-    {NR_EXIT_FAILURE, "failed while running; check: a rule found an error"},
+    {NR_EXIT_FAILURE, "failed while running; check: a rule found an error; explain: no route"},
     {NR_EXIT_USAGE, "the command line is wrong"},
     {NR_EXIT_CONFIG, "the configuration is wrong or cannot be read"},
     {NR_EXIT_LISTEN, "an address cannot be listened on: in use, or not permitted"},
@@ -34,7 +34,7 @@ static void print_options(const struct nr_command *command, FILE *to)
 
         snprintf(left, sizeof(left), "%c%c%s--%s %s", option->letter != 0 ? '-' : ' ',
                  option->letter != 0 ? option->letter : ' ', option->letter != 0 ? ", " : "  ",
-                 option->name, option->value);
+                 option->name, option->value != NULL ? option->value : "");
         fprintf(to, "  %-24s %s\n", left, option->doc);
     }
     fprintf(to, "  %-24s %s\n", "-h, --help", "this text");

@@ -53,7 +53,8 @@ static bool put_request_line(struct nr_strbuf *to, const char *request)
         NR_STRBUF_LIT(to, "/");
     nr_strbuf_add(to, (struct nr_span){path, strcspn(path, "#")});
     NR_STRBUF_LIT(to, " HTTP/1.1\r\nHost: ");
-    nr_strbuf_add(to, (struct nr_span){authority, (size_t)(path - authority)});
+    nr_strbuf_add(to, path == authority ? NR_SPAN("localhost")
+                                        : (struct nr_span){authority, (size_t)(path - authority)});
     NR_STRBUF_LIT(to, "\r\n");
     return true;
 }

@@ -11,6 +11,7 @@
 #include "base/compiler.h"
 #include "base/random.h"
 #include "gateway/router.h"
+#include "naive_router.h"
 
 #define GET_BIT  (1u << NR_METHOD_GET)
 #define POST_BIT (1u << NR_METHOD_POST)
@@ -117,49 +118,86 @@ static void empty_router_finds_nothing(void **state)
     nr_router_free(NULL);
 }
 
-/* The rule by plain comparison of all of them: the definition that the trie must agree with. */
-static int naive(const struct nr_router_rule *all, uint32_t count, struct nr_span path,
-                 enum nr_method method)
+enum { RANDOM_RULES = 60, RANDOM_PATH_BYTES = 64 };
+
+static struct nr_span random_path(struct nr_random *random, bool pattern, char *to)
 {
-    int best = -1;
-    size_t best_rank = 0;
+    static const char *const segments[] = {"/a", "/b", "/ab", "/", "/{x}", "/{y}"};
+    uint64_t count = 1 + nr_random_below(random, 4);
+    size_t len = 0;
 
-    for (uint32_t i = 0; i < count; i++) {
-        struct nr_span p = all[i].path;
-        bool prefix = p.len >= 2 && p.ptr[p.len - 1] == '*';
-        size_t rank;
+    for (uint64_t i = 0; i < count; i++) {
+        const char *segment = segments[nr_random_below(random, pattern ? 6 : 4)];
 
-        if (all[i].methods != 0 && !(all[i].methods & (1u << method)))
-            continue;
-        if (prefix) {
-            p.len -= 2;
-            if (!nr_span_starts_with(path, p) || (path.len > p.len && path.ptr[p.len] != '/'))
-                continue;
-            rank = p.len + 1;
-        } else {
-            if (!nr_span_eq(p, path))
-                continue;
-            rank = 1000;
-        }
-        rank = rank * 2 + (all[i].methods != 0); /* a list of methods is a condition */
-        if (rank > best_rank) {
-            best = (int)i;
-            best_rank = rank;
-        }
+        memcpy(to + len, segment, strlen(segment));
+        len += strlen(segment);
     }
-    return best;
+    if (pattern && nr_random_below(random, 3) == 0) {
+        memcpy(to + len, "/*", 2);
+        len += 2;
+    }
+    return (struct nr_span){to, len};
 }
 
-enum { RANDOM_RULES = 60, RANDOM_PATH_BYTES = 16 };
-
-static struct nr_span random_path(struct nr_random *random, char *to)
+static struct nr_router_rule random_rule(struct nr_random *random, char *text)
 {
-    size_t len = 1 + nr_random_below(random, 7);
+    static const struct nr_span hosts[][2] = {
+        {{"a.b.c", 5}, {"*.c", 3}}, {{"*.b.c", 5}, {"c", 1}}, {{"*.c", 3}, {"b.c", 3}}};
+    static const struct nr_condition has_x[] = {
+        {.source = NR_CONDITION_QUERY, .kind = NR_CONDITION_PRESENT, .name = {"x", 1}}};
+    static const struct nr_condition x_is_1[] = {
+        {.source = NR_CONDITION_QUERY,
+         .kind = NR_CONDITION_EXACT,
+         .name = {"x", 1},
+         .value = {"1", 1}},
+        {.source = NR_CONDITION_QUERY, .kind = NR_CONDITION_ABSENT, .name = {"y", 1}}};
+    static const struct nr_match matches[] = {{.conditions = has_x, .count = 1},
+                                              {.conditions = x_is_1, .count = 2}};
+    uint64_t host = nr_random_below(random, 5), match = nr_random_below(random, 4);
 
-    to[0] = '/';
-    for (size_t i = 1; i < len; i++)
-        to[i] = "ab/"[nr_random_below(random, 3)];
-    return (struct nr_span){to, len};
+    return (struct nr_router_rule){
+        .path = random_path(random, true, text),
+        .hosts = host < 3 ? hosts[host] : NULL,
+        .host_count = host < 3 ? 1 + (uint32_t)nr_random_below(random, 2) : 0,
+        .methods = nr_random_below(random, 3) == 0 ? GET_BIT : 0,
+        .match = match < 2 ? &matches[match] : NULL,
+    };
+}
+
+static const char *const random_hosts[] = {"a.b.c", "x.b.c", "b.c", "c", "q", ".c"};
+static const char *const random_queries[] = {"/", "/?x", "/?x=1", "/?x=1&y", "/?y=2"};
+
+/* One request, asked of both; the explanation must name the same winner. */
+static void compare_once(const struct nr_router *router, const struct nr_router_rule *all,
+                         struct nr_random *random, struct nr_arena *arena)
+{
+    struct nr_router_candidate candidates[RANDOM_RULES * 2];
+    char text[RANDOM_PATH_BYTES];
+    struct nr_span path = random_path(random, false, text);
+    struct nr_span host = nr_span_of(random_hosts[nr_random_below(random, 6)]);
+    enum nr_method method = nr_random_below(random, 2) ? NR_METHOD_GET : NR_METHOD_POST;
+    struct nr_head head;
+    uint32_t rule = 0, count;
+    uint64_t methods = 0;
+    int have, explained = -1;
+
+    nr_head_init_request(&head, arena, NR_SPAN("GET"), host,
+                         nr_span_of(random_queries[nr_random_below(random, 5)]));
+    switch (nr_router_find(router, host, path, method, &head, &rule, &methods)) {
+    case NR_ROUTER_FOUND: have = (int)rule; break;
+    case NR_ROUTER_NO_METHOD: have = -2; break;
+    default: have = -1; break;
+    }
+    assert_int_equal(have, naive_find(all, RANDOM_RULES, host, path, method, &head));
+    count = nr_router_explain(router, host, path, method, &head, candidates, NR_COUNT(candidates));
+    assert_true(count <= NR_COUNT(candidates));
+    for (uint32_t i = 0; i < count; i++) {
+        if (candidates[i].outcome != NR_ROUTER_WON)
+            continue;
+        assert_int_equal(explained, -1);
+        explained = (int)candidates[i].rule;
+    }
+    assert_int_equal(explained, have < 0 ? -1 : have);
 }
 
 static void agrees_with_the_definition(void **state)
@@ -172,30 +210,16 @@ static void agrees_with_the_definition(void **state)
     nr_random_init(&random, 7);
     for (int round = 0; round < 200; round++) {
         struct nr_router *router;
+        struct nr_arena arena;
 
-        for (int i = 0; i < RANDOM_RULES; i++) {
-            struct nr_span path = random_path(&random, texts[i]);
-
-            if (nr_random_below(&random, 2) == 0) {
-                memcpy(texts[i] + path.len, "/*", 2);
-                path.len += 2;
-            }
-            all[i] = (struct nr_router_rule){
-                .path = path, .methods = nr_random_below(&random, 3) == 0 ? GET_BIT : 0};
-        }
+        nr_arena_init(&arena, NULL, 0);
+        for (int i = 0; i < RANDOM_RULES; i++)
+            all[i] = random_rule(&random, texts[i]);
         router = nr_router_new(all, RANDOM_RULES);
-        for (int i = 0; i < 200; i++) {
-            char text[RANDOM_PATH_BYTES];
-            struct nr_span path = random_path(&random, text);
-            enum nr_method method = i & 1 ? NR_METHOD_GET : NR_METHOD_POST;
-            uint32_t rule = 0;
-            uint64_t methods;
-            bool found = nr_router_find(router, NR_SPAN("h"), path, method, NULL, &rule,
-                                        &methods) == NR_ROUTER_FOUND;
-
-            assert_int_equal(found ? (int)rule : -1, naive(all, RANDOM_RULES, path, method));
-        }
+        for (int i = 0; i < 200; i++)
+            compare_once(router, all, &random, &arena);
         nr_router_free(router);
+        nr_arena_done(&arena);
     }
 }
 

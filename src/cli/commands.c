@@ -15,7 +15,9 @@ static const struct nr_command serve = {
     .name = "serve",
     .synopsis = "",
     .summary = "run the gateway",
-    .details = "TERM or INT drains: /ready fails, listeners close, requests in flight finish\n"
+    .details = "HUP loads the configuration again; USR2 starts the program anew from its file,\n"
+               "hands it the listening sockets and drains when it serves.\n"
+               "TERM or INT drains: /ready fails, listeners close, requests in flight finish\n"
                "within gateway.drain_timeout. A second signal ends at once.\n"
                "The access log goes to standard output, naru's own log to standard error, both\n"
                "as JSON lines.",

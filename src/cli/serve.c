@@ -45,12 +45,18 @@ int nr_cmd_serve(const struct nr_args *args)
     if (serve == NULL)
         return NR_EXIT_FAILURE;
     serve->notify = getenv("NOTIFY_SOCKET");
+    serve->inherited = calloc(NR_INHERITED_MAX, sizeof(*serve->inherited));
+    if (serve->inherited == NULL)
+        return NR_EXIT_FAILURE;
+    serve->inherited_count = nr_inherited_sockets(serve->inherited, NR_INHERITED_MAX);
+    serve->ready_fd = nr_inherited_ready_fd();
     code = load(serve, args, &files);
     if (code == NR_EXIT_OK)
         code = nr_serve_start(serve);
     if (code == NR_EXIT_OK) {
         nr_serve_watch_files(serve, &files);
         nr_notify_ready(serve->notify);
+        nr_inherited_report_ready(serve->ready_fd);
         nr_io_run(serve->control);
         for (uint32_t i = 0; i < serve->thread_count; i++)
             nr_thread_join(serve->workers[i].thread);

@@ -25,6 +25,7 @@
 #include "gateway/gateway.h"
 #include "gateway/gateway_conf.h"
 #include "io/epoll.h"
+#include "io/handover.h"
 #include "io/io.h"
 #include "io/logpipe.h"
 #include "io/process.h"
@@ -32,7 +33,7 @@
 #include "observe/names.h"
 #include "observe/observe.h"
 
-enum { NR_SIGNALS = 3 };
+enum { NR_SIGNALS = 4 };
 
 struct nr_reload_job;
 
@@ -63,6 +64,7 @@ struct nr_serve_worker {
     struct nr_io *io;
     struct nr_gateway_worker *gateway;
     struct nr_thread *thread;
+    struct nr_op quiet;     /* control → worker and back: nothing is on its way to it any more */
     struct nr_op drain;     /* control → worker */
     struct nr_op abort;     /* control → worker */
     struct nr_op close;     /* control → worker */
@@ -77,6 +79,12 @@ struct nr_serve {
     struct nr_observe_names *next_names; /* while workers go over to another configuration */
     const char *notify;                  /* the service manager's socket; NULL: nobody listens */
     struct nr_reload_state reload;
+    struct nr_inherited *inherited; /* sockets that we were started with */
+    uint32_t inherited_count;
+    int ready_fd;                   /* our predecessor waits there; -1: nobody does */
+    struct nr_upgrade *upgrade;     /* NULL: none under way */
+    bool handed_over;               /* a successor serves: we drain for it */
+    bool admin_drained;             /* the admin server has, because of that */
     struct nr_logpipe *access_pipe; /* NULL: no access log */
     struct nr_logpipe *program_pipe;
     struct nr_log log;
@@ -123,6 +131,12 @@ void nr_serve_note_version(struct nr_serve *serve, const char *source);
 /* serve_watch.c: these are the files now, taken over; look at them if the configuration says so. */
 void nr_serve_watch_files(struct nr_serve *serve, struct nr_cli_files *files);
 void nr_serve_watch_stop(struct nr_serve *serve);
+
+void nr_serve_begin_drain(struct nr_serve *serve);
+
+/* serve_upgrade.c */
+void nr_serve_upgrade(struct nr_serve *serve);
+void nr_serve_cancel_upgrade(struct nr_serve *serve);
 
 /* Free what nr_serve_start made, in whatever state it stopped; engines must not run. */
 void nr_serve_free(struct nr_serve *serve);

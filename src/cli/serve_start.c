@@ -152,11 +152,31 @@ static enum nr_code listen_admin(struct nr_serve *serve, struct nr_err *err)
 
     if (conf->listen.kind == NR_CONFIG_ADDRESS_NONE)
         return NR_OK;
-    if (nr_addr_parse(conf->listen.text.ptr, &listen.address, err) != NR_OK ||
-        nr_listener_open(&serve->control, 1, &listen, &serve->admin_listener, err) != NR_OK)
+    if (nr_addr_parse(conf->listen.text.ptr, &listen.address, err) != NR_OK)
+        return nr_err_wrap(err, "admin");
+    listen.inherited_fd =
+        nr_inherited_take(serve->inherited, serve->inherited_count, &listen.address);
+    if (nr_listener_open(&serve->control, 1, &listen, &serve->admin_listener, err) != NR_OK)
         return nr_err_wrap(err, "admin");
     serve->admin_address = nr_listener_address(serve->admin_listener);
     return NR_OK;
+}
+
+/* Sockets that the configuration does not mention: clients must not queue up there for nobody. */
+static void close_leftovers(struct nr_serve *serve)
+{
+    for (uint32_t i = 0; i < serve->inherited_count; i++) {
+        struct nr_inherited *left = &serve->inherited[i];
+        char text[NR_ADDR_TEXT_BYTES];
+
+        if (left->fd < 0)
+            continue;
+        nr_addr_format(&left->address, text, sizeof(text));
+        nr_log_write(&serve->log, NR_LOG_WARN, NULL,
+                     "the inherited socket on %s is closed: no listener has this address", text);
+        nr_process_close(left->fd);
+        left->fd = -1;
+    }
 }
 
 static void start_admin(struct nr_serve *serve)
@@ -322,10 +342,11 @@ int nr_serve_start(struct nr_serve *serve)
         fprintf(stderr, "naru: %s\n", err.text);
         return NR_EXIT_FAILURE;
     }
-    if (nr_gateway_listen(serve->gateway, serve->engines, serve->worker_count, NULL, 0, &err) !=
-            NR_OK ||
+    if (nr_gateway_listen(serve->gateway, serve->engines, serve->worker_count, serve->inherited,
+                          serve->inherited_count, &err) != NR_OK ||
         listen_admin(serve, &err) != NR_OK)
         return failed(&err);
+    close_leftovers(serve);
     code = resolve_names(serve);
     if (code != NR_EXIT_OK)
         return code;

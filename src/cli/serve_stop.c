@@ -66,7 +66,12 @@ static void close_admin(struct nr_serve *serve)
         admin_gone(serve);
         return;
     }
-    nr_listener_close(serve->admin_listener);
+    if (serve->admin_drained) {
+        admin_gone(serve);
+        return;
+    }
+    if (serve->admin_listener != NULL)
+        nr_listener_close(serve->admin_listener);
     serve->admin_listener = NULL;
     nr_server_on_drained(serve->admin_server, admin_gone, serve);
     nr_server_drain(serve->admin_server);
@@ -112,7 +117,10 @@ static void worker_drain(struct nr_op *op)
     /* A listener is closed by one of the engines that share it, and control is none of them. */
     if (worker->number == 0)
         nr_gateway_close_listeners(worker->serve->gateway);
-    nr_gateway_worker_drain(worker->gateway, on_drained, worker);
+    if (serve->handed_over)
+        nr_gateway_worker_drain_gently(worker->gateway, on_drained, worker);
+    else
+        nr_gateway_worker_drain(worker->gateway, on_drained, worker);
     if (atomic_fetch_sub(&serve->accepting, 1) == 1) /* now no worker asks them any more */
         nr_gateway_close_listeners(serve->gateway);
 }
@@ -133,7 +141,49 @@ static void drain_over(struct nr_op *op)
         nr_io_post(serve->workers[i].io, &serve->workers[i].abort);
 }
 
-static void begin_drain(struct nr_serve *serve)
+static void admin_drained(void *ctx)
+{
+    ((struct nr_serve *)ctx)->admin_drained = true;
+}
+
+/* Whoever asks how naru is means our successor. */
+static void leave_admin(struct nr_serve *serve)
+{
+    if (serve->admin_server == NULL)
+        return;
+    nr_server_on_drained(serve->admin_server, admin_drained, serve);
+    nr_server_drain_gently(serve->admin_server);
+    nr_listener_close(serve->admin_listener);
+    serve->admin_listener = NULL;
+}
+
+/* Every worker has turned once since nobody accepts any more: what was on its way has arrived. */
+static void workers_are_quiet(struct nr_serve *serve)
+{
+    serve->waiting = serve->worker_count;
+    atomic_store(&serve->accepting, serve->worker_count);
+    for (uint32_t i = 0; i < serve->worker_count; i++)
+        nr_io_post(serve->workers[i].io, &serve->workers[i].drain);
+}
+
+static void worker_is_quiet(struct nr_op *op)
+{
+    struct nr_serve_worker *worker = nr_container_of(op, struct nr_serve_worker, quiet);
+
+    if (--worker->serve->waiting == 0)
+        workers_are_quiet(worker->serve);
+}
+
+static void worker_quiet(struct nr_op *op)
+{
+    static const struct nr_op_kind back_kind = {worker_is_quiet, "serve.quiet"};
+    struct nr_serve_worker *worker = nr_container_of(op, struct nr_serve_worker, quiet);
+
+    nr_op_init(&worker->quiet, &back_kind);
+    nr_io_post(worker->serve->control, &worker->quiet);
+}
+
+void nr_serve_begin_drain(struct nr_serve *serve)
 {
     serve->draining = true;
     nr_notify_stopping(serve->notify);
@@ -142,10 +192,14 @@ static void begin_drain(struct nr_serve *serve)
     nr_admin_set_phase(serve->admin, NR_ADMIN_DRAINING);
     nr_log_write(&serve->log, NR_LOG_INFO, NULL,
                  "draining: no new connections; a second signal ends at once");
+    nr_serve_cancel_upgrade(serve);
+    for (uint32_t i = 0; i < nr_gateway_listener_count(serve->gateway); i++)
+        nr_listener_pause(nr_gateway_listener(serve->gateway, i));
+    if (serve->handed_over)
+        leave_admin(serve);
     serve->waiting = serve->worker_count;
-    atomic_store(&serve->accepting, serve->worker_count);
     for (uint32_t i = 0; i < serve->worker_count; i++)
-        nr_io_post(serve->workers[i].io, &serve->workers[i].drain);
+        nr_io_post(serve->workers[i].io, &serve->workers[i].quiet);
     nr_timer_arm(serve->control, &serve->drain_limit,
                  nr_io_now_ns(serve->control) + serve->conf->drain_timeout_ns);
 }
@@ -172,15 +226,20 @@ static void on_signal(struct nr_op *op)
             nr_serve_reload_file(serve, "SIGHUP");
         return;
     }
+    if (signal->signal.signo == SIGUSR2) {
+        nr_io_signal(serve->control, &signal->signal);
+        nr_serve_upgrade(serve);
+        return;
+    }
     if (serve->draining)
         end_at_once(serve);
     nr_io_signal(serve->control, &signal->signal);
-    begin_drain(serve);
+    nr_serve_begin_drain(serve);
 }
 
 void nr_serve_watch_signals(struct nr_serve *serve)
 {
-    static const int watched[NR_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+    static const int watched[NR_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2};
     static const struct nr_op_kind signal_kind = {on_signal, "serve.signal"};
     static const struct nr_op_kind limit_kind = {drain_over, "serve.drain_limit"};
     static const struct nr_op_kind settle_kind = {control_settle, "serve.settle"};
@@ -199,12 +258,14 @@ void nr_serve_watch_signals(struct nr_serve *serve)
 
 void nr_serve_worker_init_ops(struct nr_serve_worker *worker)
 {
+    static const struct nr_op_kind quiet_kind = {worker_quiet, "worker.quiet"};
     static const struct nr_op_kind drain_kind = {worker_drain, "worker.drain"};
     static const struct nr_op_kind abort_kind = {worker_abort, "worker.abort"};
     static const struct nr_op_kind close_kind = {worker_close, "worker.close"};
     static const struct nr_op_kind drained_kind = {worker_is_drained, "serve.drained"};
     static const struct nr_op_kind settle_kind = {worker_settle, "worker.settle"};
 
+    nr_op_init(&worker->quiet, &quiet_kind);
     nr_op_init(&worker->drain, &drain_kind);
     nr_op_init(&worker->abort, &abort_kind);
     nr_op_init(&worker->close, &close_kind);
@@ -229,6 +290,7 @@ void nr_serve_free(struct nr_serve *serve)
     nr_observe_names_free(serve->names);
     nr_serve_reload_done(serve);
     free(serve->engines);
+    free(serve->inherited);
     free(serve->gateways);
     free(serve->workers);
     free(serve->dns_servers);

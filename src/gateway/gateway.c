@@ -74,26 +74,9 @@ void nr_gateway_add_worker(struct nr_gateway *gateway, struct nr_gateway_worker 
 
 /* ---- listeners ---- */
 
-static int take_inherited(struct nr_gateway_inherited *inherited, uint32_t count,
-                          const struct nr_addr *address)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        struct nr_addr have = inherited[i].address;
-        int fd = inherited[i].fd;
-
-        if (address->port == 0) /* whichever was chosen when it was bound first */
-            have.port = 0;
-        if (fd < 0 || !nr_addr_eq(&have, address))
-            continue;
-        inherited[i].fd = -1;
-        return fd;
-    }
-    return -1;
-}
-
 static enum nr_code listener_open(struct nr_gateway *gateway,
                                   const struct nr_gateway_listen_conf *conf,
-                                  struct nr_gateway_inherited *inherited, uint32_t count,
+                                  struct nr_inherited *inherited, uint32_t count,
                                   struct nr_gateway_listener **ret_listener, struct nr_err *err)
 {
     struct nr_gateway_listener *listener = calloc(1, sizeof(*listener));
@@ -108,7 +91,7 @@ static enum nr_code listener_open(struct nr_gateway *gateway,
     if (code != NR_OK) {
         code = nr_err_wrap(err, "listen address '%s'", listener->text);
     } else {
-        listen.inherited_fd = take_inherited(inherited, count, &listen.address);
+        listen.inherited_fd = nr_inherited_take(inherited, count, &listen.address);
         code = nr_listener_open(gateway->engines, gateway->engine_count, &listen,
                                 &listener->listener, err);
     }
@@ -134,7 +117,7 @@ void nr_gateway_listener_unref(struct nr_gateway_listener *listener)
 
 enum nr_code nr_gateway_open_listeners(struct nr_gateway *gateway,
                                        struct nr_gateway_snapshot *snapshot,
-                                       struct nr_gateway_inherited *inherited, uint32_t count,
+                                       struct nr_inherited *inherited, uint32_t count,
                                        struct nr_err *err)
 {
     for (uint32_t i = 0; i < snapshot->conf->listen_count; i++)
@@ -146,7 +129,7 @@ enum nr_code nr_gateway_open_listeners(struct nr_gateway *gateway,
 }
 
 enum nr_code nr_gateway_listen(struct nr_gateway *gateway, struct nr_io *const *engines,
-                               uint32_t count, struct nr_gateway_inherited *inherited,
+                               uint32_t count, struct nr_inherited *inherited,
                                uint32_t inherited_count, struct nr_err *err)
 {
     enum nr_code code;

@@ -25,6 +25,7 @@
 #include "base/record.h"
 #include "config/config.h"
 #include "http/server.h"
+#include "io/handover.h"
 #include "io/io.h"
 #include "naru/err.h"
 #include "service/service.h"
@@ -37,16 +38,10 @@ enum nr_code nr_gateway_new(struct nr_config *config, struct nr_gateway **ret_ga
                             struct nr_err *err) NR_MUST_USE;
 void nr_gateway_free(struct nr_gateway *gateway);
 
-/* A listening socket that the process was started with, or was handed by its predecessor. */
-struct nr_gateway_inherited {
-    struct nr_addr address;
-    int fd; /* -1 once it was taken */
-};
-
 /* Bind every listener of the configuration for these engines, or listen on the inherited socket
  * (NULL: there are none) of that address. On failure none stays open. */
 enum nr_code nr_gateway_listen(struct nr_gateway *gateway, struct nr_io *const *engines,
-                               uint32_t count, struct nr_gateway_inherited *inherited,
+                               uint32_t count, struct nr_inherited *inherited,
                                uint32_t inherited_count, struct nr_err *err) NR_MUST_USE;
 
 /* Look up instances that are given by name. done(ctx, err) from the queue of control: NULL, or the

@@ -188,7 +188,7 @@ void nr_gateway_listener_unref(struct nr_gateway_listener *listener);
  * stay in the snapshot, whose end closes them. */
 enum nr_code nr_gateway_open_listeners(struct nr_gateway *gateway,
                                        struct nr_gateway_snapshot *snapshot,
-                                       struct nr_gateway_inherited *inherited, uint32_t count,
+                                       struct nr_inherited *inherited, uint32_t count,
                                        struct nr_err *err) NR_MUST_USE;
 
 /* Resolve the names of the services that `before` (may be NULL) does not have. */

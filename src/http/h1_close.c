@@ -80,7 +80,8 @@ static void discard(struct nr_server_conn *sc, struct nr_h1_msg *m)
 static void after_answer(struct nr_server_conn *sc, struct nr_h1_msg *m)
 {
     struct nr_h1_conn *c = &sc->h;
-    bool closing = sc->close_after || sc->server->draining;
+    bool gently = sc->server->gently; /* the client may not know yet */
+    bool closing = sc->close_after || (sc->server->draining && !gently);
 
     if (m->tunnel) {
         nr_server_conn_detach(sc);
@@ -99,7 +100,8 @@ static void after_answer(struct nr_server_conn *sc, struct nr_h1_msg *m)
         else if (closing)
             nr_server_conn_linger(sc);
         else
-            nr_h1_read_deadline(c, 0); /* the next request sets its own */
+            nr_h1_read_deadline(c, gently ? nr_io_now_ns(c->io) + NR_SERVER_GENTLY_NS
+                                          : 0); /* the next request sets its own */
     }
 }
 

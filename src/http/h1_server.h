@@ -65,10 +65,14 @@ struct nr_server {
     void (*drained)(void *ctx);
     void *drained_ctx;
     bool draining;
+    bool gently; /* … and who does not know yet may send one more request */
     bool told_drained;
 };
 
 /* ---- server.c ---- */
+
+/* How long a gentle drain waits on a connection for a request that may be on its way. */
+#define NR_SERVER_GENTLY_NS UINT64_C(3000000000)
 
 struct nr_server_exchange *nr_server_exchange_get(struct nr_server *server);
 

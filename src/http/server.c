@@ -16,9 +16,6 @@ enum {
 /* A connection that has not sent its first request when a drain begins has this long to do it. */
 static const uint64_t drain_fresh_ns = 1000000000u;
 
-/* One that has sent some has this long for another, when the drain is gentle. */
-static const uint64_t drain_gently_ns = 3000000000u;
-
 const struct nr_server_conf nr_server_conf_default = {
     .limits = {.head_bytes_max = 32 * 1024,
                .target_bytes_max = 8 * 1024,
@@ -161,6 +158,7 @@ static void drain(struct nr_server *server, bool gently)
     if (server->draining)
         return;
     server->draining = true;
+    server->gently = gently;
     if (!nr_op_idle(&server->accept.op))
         nr_op_cancel(server->io, &server->accept.op);
     for (link = server->conns.next; link != &server->conns; link = next) {
@@ -172,7 +170,7 @@ static void drain(struct nr_server *server, bool gently)
         if (sc->requests == 0)
             hurry(sc, now_ns + drain_fresh_ns);
         else if (gently)
-            hurry(sc, now_ns + drain_gently_ns);
+            hurry(sc, now_ns + NR_SERVER_GENTLY_NS);
         else
             nr_server_conn_shut(sc, NR_CLOSE_GRACEFUL);
     }

@@ -25,6 +25,15 @@ enum nr_code nr_io_new_epoll(const struct nr_epoll_conf *conf, struct nr_io **re
 /* Frees what the engine owns. Asserts that nothing is outstanding. NULL is fine. */
 void nr_io_free(struct nr_io *io);
 
+/* For a process that hands its sockets over; listeners of these engines only. The descriptor; */
+int nr_listener_fd(const struct nr_listener *listener);
+/* its Unix socket's file stays when it closes, because somebody else listens there; */
+void nr_listener_keep_file(struct nr_listener *listener);
+/* and no engine takes another connection from it: what comes stays in the backlog. An engine that
+ * has just taken one passes it on by a post, so a post from each engine and back tells that all
+ * have arrived. Any thread. */
+void nr_listener_pause(struct nr_listener *listener);
+
 /* Raise the soft limit of open files to the hard one; returns the limit now in force. */
 uint64_t nr_io_raise_file_limit(void);
 

@@ -66,6 +66,7 @@ struct listener {
     bool created; /* the path's file is ours: remove it at the end */
     _Atomic uint32_t refs;
     _Atomic bool closing;
+    _Atomic bool paused;
     _Atomic bool left; /* connections may be in the backlog that no engine will be told of */
     uint32_t count;
     struct nr_slot slots[];
@@ -112,7 +113,7 @@ static void enlist(struct nr_slot *slot)
 {
     uint32_t events = EPOLLIN | (slot->listener->count > 1 ? (uint32_t)EPOLLEXCLUSIVE : 0);
 
-    if (slot->registered || nr_timer_armed(&slot->pause))
+    if (slot->registered || nr_timer_armed(&slot->pause) || atomic_load(&slot->listener->paused))
         return;
     slot->registered = nr_watch_add(slot->engine, &slot->watch, events) == 0;
     if (!slot->registered) /* no memory, or fs.epoll.max_user_watches: try again later */
@@ -306,6 +307,10 @@ static void on_connections(struct nr_op *op)
         struct nr_addr peer;
         int fd;
 
+        if (atomic_load_explicit(&l->paused, memory_order_relaxed)) {
+            delist(slot);
+            break;
+        }
         if (to == NULL) {
             leave(slot);
             break;
@@ -443,6 +448,21 @@ enum nr_code nr_epoll_listener_open(struct nr_io *const *engines, uint32_t count
 struct nr_addr nr_epoll_listener_address(const struct nr_listener *listener)
 {
     return ((const struct listener *)(const void *)listener)->address;
+}
+
+int nr_listener_fd(const struct nr_listener *listener)
+{
+    return ((const struct listener *)(const void *)listener)->fd;
+}
+
+void nr_listener_keep_file(struct nr_listener *listener)
+{
+    of(listener)->created = false;
+}
+
+void nr_listener_pause(struct nr_listener *listener)
+{
+    atomic_store(&of(listener)->paused, true);
 }
 
 /* Each slot ends in its own engine's thread. With one engine that is this thread. */

@@ -217,3 +217,8 @@ uint64_t nr_process_file_stamp(const char *path)
     stamp = stamp * 31 + (uint64_t)st.st_size;
     return stamp * 31 + (uint64_t)st.st_ino;
 }
+
+void nr_process_close(int fd)
+{
+    close(fd);
+}

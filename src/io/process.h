@@ -36,6 +36,8 @@ bool nr_process_is_terminal(int fd);
 enum nr_code nr_process_read_file(const char *path, size_t bytes_max, char **ret_bytes,
                                   size_t *ret_len, struct nr_err *err) NR_MUST_USE;
 
+void nr_process_close(int fd);
+
 /* A number that changes when the file (or what a symbolic link points to) is replaced, written to
  * or removed. For a directory: when an entry comes or goes. */
 uint64_t nr_process_file_stamp(const char *path);

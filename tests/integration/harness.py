@@ -91,6 +91,12 @@ class Test:
         naru.start()
         return naru
 
+    def naru_stopped(self, **config):
+        """One that is not started yet."""
+        naru = Naru(self.folder, **config)
+        self.stack.callback(naru.finish)
+        return naru
+
     def connect(self, address, **more):
         return self.stack.enter_context(wire.connect(address, **more))
 
@@ -359,10 +365,11 @@ class Naru:
         with open(self.stdout_path, "rb") as file:
             return [json.loads(line) for line in file.read().split(b"\n")[:-1]]
 
-    def start(self, wait=True):
+    def start(self, wait=True, prefix=(), env=None, **more):
         with open(self.stdout_path, "wb") as out, open(self.stderr_path, "wb") as err:
-            self.process = spawn([NARU, "serve", "-c", self.config_path],
-                                 stdout=out, stderr=err, env=self.env, cwd=self.folder)
+            self.process = spawn([*prefix, NARU, "serve", "-c", self.config_path],
+                                 stdout=out, stderr=err, env=dict(self.env, **(env or {})),
+                                 cwd=self.folder, **more)
         if wait:
             self.wait_ready()
 

@@ -2,6 +2,9 @@
 """Another configuration for a naru that runs: nothing that has begun is lost, a bad file changes
 nothing, and what did not change is not touched."""
 
+import contextlib
+import fcntl
+import os
 import re
 import signal
 import socket
@@ -320,6 +323,111 @@ def _(t):
     no_failures(t, running)
     t.true(after < before * 1.10 + 2_000_000, f"{before} bytes before, {after} after 50 reloads")
     t.eventually(lambda: naru.fd_count() < 60, "descriptors are given back")
+
+
+# ---- another binary
+
+def successor(t, naru):
+    """Upgrade; returns the new process's id, which ends with the test."""
+    naru.signal(signal.SIGUSR2)
+    t.eventually(lambda: "the new process serves" in naru.stderr(), "upgraded", 20)
+    pid = int(re.search(r'"pid":(\d+)', naru.stderr())[1])
+    t.stack.callback(end, pid)
+    return pid
+
+
+def end(pid):
+    """SIGTERM and wait for a process that is not our child."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for _ in range(1000 if number == signal.SIGTERM else 100):
+            try:
+                os.kill(pid, 0 if _ else number)
+            except ProcessLookupError:
+                return
+            time.sleep(0.01)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)     # it may have been given to us
+
+
+@test("an upgrade under load: nothing fails, the old process ends", timeout_s=90)
+def _(t):
+    up = t.upstream(naming("a"))
+    naru = t.naru(services=services(a=up), workers=2)
+    running = loads(t, naru)
+    time.sleep(0.3)
+    pid = successor(t, naru)
+    t.equal(naru.process.wait(20), 0)
+    time.sleep(0.3)
+    no_failures(t, running)
+    t.true(pid != naru.process.pid, "another process")
+    t.equal(naru.request().body, b"a")
+    t.equal(naru.admin("/ready").status, 200)
+
+
+@test("an upgrade to a program that does not start leaves everything as it is")
+def _(t):
+    up = t.upstream(naming("a"))
+    naru = t.naru(services=services(a=up))
+    naru.write_config("gateway: [\n")
+    naru.signal(signal.SIGUSR2)
+    t.eventually(lambda: "upgrade failed" in naru.stderr(), "refused", 20)
+    t.matches(naru.stderr(), r"upgrade failed, this process goes on: it ended with exit code 3")
+    t.equal(naru.request().body, b"a")
+    t.equal(naru.admin("/ready").status, 200)
+
+
+@test("a listener on a Unix socket is handed over with its file")
+def _(t):
+    up = t.upstream(naming("a"))
+    path = t.path("s")
+    naru = t.naru(services=services(a=up), gateway={
+        "listen": [{"address": f"unix:{path}"}]})
+    t.equal(wire.request(f"unix:{path}", "GET", "/").body, b"a")
+    successor(t, naru)
+    t.equal(naru.process.wait(20), 0)
+    t.equal(wire.request(f"unix:{path}", "GET", "/").body, b"a")
+
+
+# ---- the service manager
+
+@test("systemd's sockets are taken, and it is told how we are")
+def _(t):
+    up = t.upstream(naming("a"))
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    t.stack.callback(notify.close)
+    notify.bind(t.path("notify"))
+    notify.settimeout(20)
+
+    def heard(what):
+        while what not in (text := notify.recv(4096).decode()).splitlines():
+            pass
+        return text
+    listener = socket.create_server(("127.0.0.1", 0))
+    stray = socket.create_server(("127.0.0.1", 0))
+    t.stack.callback(listener.close)
+    t.stack.callback(stray.close)
+    naru = t.naru_stopped(services=services(a=up))
+    address = f"127.0.0.1:{listener.getsockname()[1]}"
+    config(naru, services(a=up), [("/*", "a")], {"listen": [{"address": address}]})
+    # What systemd does before it runs the program: sockets from 3 up, and for whom they are.
+    high = [fcntl.fcntl(s.fileno(), fcntl.F_DUPFD, 30) for s in (listener, stray)]
+    for fd in high:
+        t.stack.callback(os.close, fd)
+    naru.start(prefix=["/bin/bash", "-c", f"exec 3<&{high[0]} 4<&{high[1]}; "
+                       'LISTEN_PID=$$ LISTEN_FDS=2 exec "$@"', "bash"], pass_fds=high,
+               env={"NOTIFY_SOCKET": t.path("notify")})
+    heard("READY=1")
+    t.matches(naru.stderr(), "inherited socket on .* is closed")
+    t.equal(wire.request(address, "GET", "/").body, b"a")
+    naru.signal(signal.SIGHUP)
+    t.matches(heard("RELOADING=1"), r"(?m)^MONOTONIC_USEC=\d+$")
+    heard("READY=1")
+    pid = successor(t, naru)
+    heard(f"MAINPID={pid}")
+    t.equal(naru.process.wait(20), 0)
+    t.equal(wire.request(address, "GET", "/").body, b"a")
+    os.kill(pid, signal.SIGTERM)
+    heard("STOPPING=1")
 
 
 if __name__ == "__main__":

@@ -49,6 +49,9 @@ static const struct reason_row rows[] = {
     [NR_REASON_BAD_REWRITE] = {"bad_rewrite", 400,
                                "With what the request holds, its route's template makes no valid "
                                "path, host or URL."},
+    [NR_REASON_PROXY_HEADER] = {"proxy_header", 400,
+                                "The PROXY header is missing, malformed or not to be trusted."},
+    [NR_REASON_IDLE] = {"idle", 408, "The connection carried no byte either way for too long."},
 };
 
 _Static_assert(NR_COUNT(rows) == NR_REASONS, "every reason has its row");

@@ -37,6 +37,8 @@ enum nr_reason {
     NR_REASON_DRAINING,           /* 503 */
     NR_REASON_INTERNAL,           /* 500 */
     NR_REASON_BAD_REWRITE,        /* 400: what the route makes of the request is no valid URI */
+    NR_REASON_PROXY_HEADER,       /* 400: a TCP connection's PROXY header */
+    NR_REASON_IDLE,               /* 408: a TCP connection without a byte either way */
     NR_REASONS
 };
 

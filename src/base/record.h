@@ -27,6 +27,7 @@ enum nr_attempt_result {
     NR_ATTEMPT_PROTOCOL,
     NR_ATTEMPT_TIMEOUT,
     NR_ATTEMPT_CANCELED,
+    NR_ATTEMPT_CONNECTED, /* of a TCP stream: what came of it is for its users to say */
 };
 
 struct nr_record_attempt {
@@ -49,6 +50,7 @@ enum nr_record_flag {
     NR_RECORD_FIELD_DROPPED = 128, /* a transform's value could not stand in a field */
     NR_RECORD_PANIC = 256,         /* too few instances were healthy: health was ignored */
     NR_RECORD_STANDBY = 512,       /* instances of a lower priority took part */
+    NR_RECORD_TCP = 1024,          /* a connection passed on as bytes: no method, path or status */
 };
 
 struct nr_record {

@@ -123,6 +123,9 @@ static void find_unused(const struct nr_config *config, struct nr_check_finder *
 
         for (uint32_t j = 0; j < gateway->route_count && !used; j++)
             used = nr_route_leads_to(&gateway->routes[j], services->items[i].name);
+        for (uint32_t j = 0; j < gateway->listen_count && !used; j++)
+            used = gateway->listen[j].tcp != NULL &&
+                   nr_span_eq(gateway->listen[j].tcp->service, services->items[i].name);
         if (!used)
             nr_check_found(finder, &services->items[i].at, NULL, "add a route, or remove it",
                            "service '%s' is in no route", services->items[i].name.ptr);

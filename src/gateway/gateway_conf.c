@@ -5,6 +5,7 @@
 
 #include "codec/head.h"
 #include "config/text.h"
+#include "http/proxy_in.h"
 #include "service/service_conf.h"
 
 /* clang-format off */
@@ -61,6 +62,31 @@ static const struct nr_schema_word half_close_words[] = {
     {NULL, 0, NULL},
 };
 
+static const struct nr_schema_word proxy_protocol_words[] = {
+    {"off", NR_PROXY_IN_OFF, "what looks like a PROXY header is no request and refused"},
+    {"accept", NR_PROXY_IN_ACCEPT, "a trusted proxy may begin with one"},
+    {"require", NR_PROXY_IN_REQUIRE, "every connection begins with one, from a trusted proxy"},
+    {NULL, 0, NULL},
+};
+
+static const struct nr_schema_field tcp_fields[] = {
+    {.name = "service", .type = NR_SCHEMA_STRING, .flags = NR_SCHEMA_REQUIRED,
+     NR_SCHEMA_AT(struct nr_tcp_listen_conf, service), .min = "1", .max = "64",
+     .doc = "The service whose instances get the connections."},
+    {.name = "idle_timeout", .type = NR_SCHEMA_DURATION,
+     NR_SCHEMA_AT(struct nr_tcp_listen_conf, idle_timeout_ns),
+     .value = "1h", .min = "10ms", .max = "30d", .words = none_word,
+     .doc = "Without a byte either way; then both sides are reset."},
+};
+
+static const struct nr_schema tcp_schema = {
+    .title = "TCP",
+    .doc = "Each connection is passed to one instance, byte by byte, whatever it speaks. Of the "
+           "limits, max_connections holds, and header_timeout for a PROXY header.",
+    NR_SCHEMA_FIELDS(tcp_fields, struct nr_tcp_listen_conf),
+    .shorthand = "service",
+};
+
 static const struct nr_schema_field listen_fields[] = {
     {.name = "address", .type = NR_SCHEMA_ADDRESS, .flags = NR_SCHEMA_REQUIRED | NR_SCHEMA_BIND,
      NR_SCHEMA_AT(struct nr_gateway_listen_conf, address),
@@ -72,7 +98,13 @@ static const struct nr_schema_field listen_fields[] = {
      .doc = "What it means when a client closes its side before the answer."},
     {.name = "trusted_proxies", .type = NR_SCHEMA_LIST, .element = NR_SCHEMA_CIDR,
      NR_SCHEMA_MANY(struct nr_gateway_listen_conf, trusted_proxies, trusted_proxy_count),
-     .doc = "Networks whose X-Forwarded-* fields are believed; from others they are replaced."},
+     .doc = "Networks whose X-Forwarded-* fields and PROXY headers are believed; from others they are replaced or refused."},
+    {.name = "proxy_protocol", .type = NR_SCHEMA_ENUM, NR_SCHEMA_AT(struct nr_gateway_listen_conf, proxy_protocol),
+     .value = "off", .words = proxy_protocol_words,
+     .doc = "The client's address from a PROXY header, version 1 or 2, before the first byte."},
+    {.name = "tcp", .type = NR_SCHEMA_SECTION, .flags = NR_SCHEMA_OPTIONAL,
+     NR_SCHEMA_AT(struct nr_gateway_listen_conf, tcp), .section = &tcp_schema,
+     .doc = "Pass bytes to a service instead of serving HTTP by the routes."},
     {.name = "limits", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_gateway_listen_conf, limits),
      .section = &limits_schema,
      .doc = "Sizes, times and counts."},
@@ -90,6 +122,18 @@ static void check_listen(void *section, struct nr_arena *arena, struct nr_diags 
                          listen->address.host.ptr);
     if (listen->address.kind != NR_CONFIG_ADDRESS_UNIX && nr_section_has(&listen->at, "mode"))
         nr_section_error(&listen->at, "mode", diags, NULL, "'mode' is for Unix sockets only");
+    if (listen->proxy_protocol != NR_PROXY_IN_OFF && listen->trusted_proxy_count == 0 &&
+        listen->address.kind != NR_CONFIG_ADDRESS_UNIX)
+        nr_section_error(&listen->at, "proxy_protocol", diags, "trusted_proxies: [10.0.0.0/8]",
+                         "'proxy_protocol' needs 'trusted_proxies': whoever may send a PROXY "
+                         "header chooses the client's address");
+    if (listen->tcp != NULL && listen->proxy_protocol == NR_PROXY_IN_ACCEPT)
+        nr_section_error(&listen->at, "proxy_protocol", diags, "proxy_protocol: require",
+                         "a TCP listener cannot wait and see: a client may expect the service to "
+                         "speak first");
+    if (listen->tcp != NULL && nr_section_has(&listen->at, "half_close"))
+        nr_section_error(&listen->at, "half_close", diags, NULL,
+                         "'half_close' is for HTTP: a TCP listener always passes it on");
 }
 
 static const struct nr_schema listen_schema = {
@@ -162,24 +206,44 @@ static void check_gateway(void *section, struct nr_arena *arena, struct nr_diags
             gateway->routes[i].deadline_ns = gateway->deadline_ns;
 }
 
-static void check_service_exists(const struct nr_services_conf *services,
-                                 const struct nr_route_conf *route, uint32_t index,
-                                 struct nr_diags *diags)
+static void unknown_service(const struct nr_services_conf *services, const struct nr_section *at,
+                            const char *field, struct nr_span name, struct nr_diags *diags)
 {
-    struct nr_span name = nr_route_service_name(route, index);
     struct nr_suggest suggest;
 
-    if (nr_service_conf_find(services, name) != NULL)
-        return;
     nr_suggest_init(&suggest, name);
     for (uint32_t j = 0; j < services->count; j++)
         nr_suggest_try(&suggest, services->items[j].name);
-    if (route->service.len > 0)
-        nr_section_error(&route->at, "service", diags, NULL, "unknown service '%s'%s", name.ptr,
-                         nr_suggest_text(&suggest, diags->arena));
+    nr_section_error(at, field, diags, NULL, "unknown service '%s'%s", name.ptr,
+                     nr_suggest_text(&suggest, diags->arena));
+}
+
+/* A pooled connection carries the requests of many clients, but a PROXY header names one. */
+static void check_proxy_out(const struct nr_service_conf *service, const struct nr_section *at,
+                            const char *field, struct nr_diags *diags)
+{
+    if (service->proxy_protocol != NR_PROXY_OUT_OFF)
+        nr_section_error(at, field, diags,
+                         "remove it: the service finds the client in X-Forwarded-For",
+                         "service '%s' has 'proxy_protocol', which is for TCP listeners: requests "
+                         "of different clients share its connections",
+                         service->name.ptr);
+}
+
+static void check_service_of_route(const struct nr_services_conf *services,
+                                   const struct nr_route_conf *route, uint32_t index,
+                                   struct nr_diags *diags)
+{
+    struct nr_span name = nr_route_service_name(route, index);
+    const struct nr_service_conf *service = nr_service_conf_find(services, name);
+    bool single = route->service.len > 0;
+    const struct nr_section *at = single ? &route->at : &route->targets[index].at;
+    const char *field = single ? "service" : "name";
+
+    if (service != NULL)
+        check_proxy_out(service, at, field, diags);
     else
-        nr_section_error(&route->targets[index].at, "name", diags, NULL, "unknown service '%s'%s",
-                         name.ptr, nr_suggest_text(&suggest, diags->arena));
+        unknown_service(services, at, field, name, diags);
 }
 
 static void check_services_exist(const struct nr_config *config, struct nr_diags *diags)
@@ -189,7 +253,13 @@ static void check_services_exist(const struct nr_config *config, struct nr_diags
 
     for (uint32_t i = 0; services != NULL && i < gateway->route_count; i++)
         for (uint32_t j = 0; j < nr_route_service_count(&gateway->routes[i]); j++)
-            check_service_exists(services, &gateway->routes[i], j, diags);
+            check_service_of_route(services, &gateway->routes[i], j, diags);
+    for (uint32_t i = 0; services != NULL && i < gateway->listen_count; i++) {
+        const struct nr_tcp_listen_conf *tcp = gateway->listen[i].tcp;
+
+        if (tcp != NULL && nr_service_conf_find(services, tcp->service) == NULL)
+            unknown_service(services, &tcp->at, "service", tcp->service, diags);
+    }
 }
 
 const struct nr_schema_root nr_gateway_conf_root = {

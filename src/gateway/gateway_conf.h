@@ -40,13 +40,22 @@ struct nr_listen_limits_conf {
     struct nr_rate min_rate; /* of a request body, applied after body_timeout */
 };
 
+/* A listener that passes bytes instead of requests. */
+struct nr_tcp_listen_conf {
+    struct nr_section at;
+    struct nr_span service;   /* exists: checked at load */
+    uint64_t idle_timeout_ns; /* without a byte either way; NR_CONF_NONE: none */
+};
+
 struct nr_gateway_listen_conf {
     struct nr_section at;
     struct nr_config_address address; /* IP, ANY or UNIX; never a name */
     uint32_t unix_mode;               /* permission bits of the socket file */
     uint32_t half_close;              /* enum nr_half_close */
+    uint32_t proxy_protocol;          /* enum nr_proxy_in_mode */
+    struct nr_tcp_listen_conf *tcp;   /* NULL: HTTP */
     struct nr_listen_limits_conf limits;
-    struct nr_cidr *trusted_proxies; /* whose X-Forwarded-* are believed */
+    struct nr_cidr *trusted_proxies; /* whose X-Forwarded-* and PROXY headers are believed */
     uint32_t trusted_proxy_count;
 };
 

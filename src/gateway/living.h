@@ -34,6 +34,7 @@
 #include "gateway/gateway_conf.h"
 #include "gateway/router.h"
 #include "gateway/routes.h"
+#include "gateway/tcp.h"
 #include "http/date.h"
 #include "service/service_conf.h"
 
@@ -122,8 +123,15 @@ struct nr_gateway_port {
     struct nr_gateway_listener *listener;      /* our reference */
     const struct nr_gateway_listen_conf *conf; /* of the worker's present view */
     struct nr_server_conf server_conf;
-    struct nr_server *server; /* published with release: control reads its counters */
-    uint32_t id;              /* in records */
+    struct nr_server *server; /* NULL: TCP, or not begun */
+    struct nr_tcp_owner tcp_owner;
+    struct nr_tcp_conf tcp_conf;
+    struct nr_tcp *tcp;                    /* NULL: HTTP, or not begun */
+    uint32_t tcp_service;                  /* index into the worker's present view */
+    bool is_tcp;                           /* constant */
+    bool removed;                          /* the worker's; control looks between two switches */
+    const struct nr_server_counts *counts; /* published with release: control reads them */
+    uint32_t id;                           /* in records */
     struct nr_link of_control;
     struct nr_op gone;        /* worker → control: drained, free it */
     struct nr_link of_worker; /* on the worker's `removed` */
@@ -200,6 +208,24 @@ void nr_gateway_resolve_snapshot(struct nr_gateway_snapshot *snapshot,
  * Either may be NULL. */
 void nr_gateway_move_health(struct nr_gateway *gateway, const struct nr_gateway_snapshot *from,
                             const struct nr_gateway_snapshot *to);
+
+/* ---- port.c ---- */
+
+/* Begin to serve, or go on with other values. conf lives in the worker's present view. True the
+ * first time: it will have to be drained. */
+bool nr_port_serve(struct nr_gateway_port *port, const struct nr_gateway_listen_conf *conf);
+
+void nr_port_drain(struct nr_gateway_port *port, bool gently, void (*drained)(void *ctx),
+                   void *ctx);
+void nr_port_abort(struct nr_gateway_port *port);
+
+/* After it has drained, on control: free what it carried. */
+void nr_port_done(struct nr_gateway_port *port);
+
+/* ---- proxy.c ---- */
+
+/* A service's instances in a record get the ids that outlive it. */
+void nr_gateway_name_instances(struct nr_record *record, const struct nr_gateway_service *service);
 
 /* ---- worker.c ---- */
 

@@ -49,7 +49,7 @@ static void note_broken(struct nr_request *request, enum nr_end end)
 }
 
 /* The call counts instances by their place in its service; a record outlives that. */
-static void name_instances(struct nr_record *record, const struct nr_gateway_service *service)
+void nr_gateway_name_instances(struct nr_record *record, const struct nr_gateway_service *service)
 {
     uint32_t kept =
         record->attempt_count < NR_RECORD_ATTEMPTS ? record->attempt_count : NR_RECORD_ATTEMPTS;
@@ -79,7 +79,7 @@ static void finish_record(struct nr_request *request)
         view.user_agent = nr_head_get(head, NR_FIELD_USER_AGENT);
     }
     if (request->pools != NULL)
-        name_instances(record, request->pools->service);
+        nr_gateway_name_instances(record, request->pools->service);
     worker->sink->done(worker->sink, record, &view);
 }
 

@@ -109,38 +109,12 @@ void nr_view_release(struct nr_gateway_view *view)
 
 /* ---- ports ---- */
 
-static uint32_t worker_share(uint32_t whole, uint32_t workers)
-{
-    return workers > 1 ? (whole + workers - 1) / workers : whole;
-}
-
-static struct nr_server_conf server_conf(const struct nr_gateway_listen_conf *listen,
-                                         uint32_t workers)
-{
-    const struct nr_listen_limits_conf *limits = &listen->limits;
-    struct nr_server_conf conf = nr_server_conf_default;
-
-    conf.limits.head_bytes_max = (uint32_t)limits->max_head_bytes;
-    conf.limits.fields_max = limits->max_fields;
-    if (conf.limits.target_bytes_max > conf.limits.head_bytes_max)
-        conf.limits.target_bytes_max = conf.limits.head_bytes_max;
-    conf.connections_max = worker_share(limits->max_connections, workers);
-    conf.header_timeout_ns = limits->header_timeout_ns;
-    conf.body_timeout_ns = limits->body_timeout_ns;
-    conf.write_timeout_ns = limits->body_timeout_ns;
-    conf.idle_timeout_ns = limits->idle_timeout_ns;
-    if (limits->min_rate.count > 0)
-        conf.body_bytes_per_s_min =
-            (uint64_t)((double)limits->min_rate.count * 1e9 / (double)limits->min_rate.per_ns);
-    conf.half_close = listen->half_close == NR_HALF_CLOSE_ALLOW;
-    return conf;
-}
-
 static void add_counts(struct nr_server_counts *sum, const struct nr_server_counts *counts)
 {
     sum->accepted += __atomic_load_n(&counts->accepted, __ATOMIC_RELAXED);
     sum->requests += __atomic_load_n(&counts->requests, __ATOMIC_RELAXED);
     sum->refused += __atomic_load_n(&counts->refused, __ATOMIC_RELAXED);
+    sum->proxy_refused += __atomic_load_n(&counts->proxy_refused, __ATOMIC_RELAXED);
     sum->open += __atomic_load_n(&counts->open, __ATOMIC_RELAXED);
     sum->active += __atomic_load_n(&counts->active, __ATOMIC_RELAXED);
 }
@@ -148,7 +122,7 @@ static void add_counts(struct nr_server_counts *sum, const struct nr_server_coun
 static void port_free(struct nr_gateway_port *port)
 {
     nr_list_remove(&port->of_control);
-    nr_server_free(port->server);
+    nr_port_done(port);
     nr_gateway_listener_unref(port->listener);
     free(port);
 }
@@ -158,7 +132,7 @@ static void port_gone(struct nr_op *op)
 {
     struct nr_gateway_port *port = nr_container_of(op, struct nr_gateway_port, gone);
 
-    add_counts(&port->worker->gone_counts, nr_server_counts(port->server));
+    add_counts(&port->worker->gone_counts, port->counts);
     port_free(port);
 }
 
@@ -167,18 +141,18 @@ static const struct nr_op_kind gone_kind = {port_gone, "gateway.port_gone"};
 /* On the worker: tunnels and slow readers of a removed listener have had their time. */
 static void limit_passed(struct nr_op *op)
 {
-    nr_server_abort(nr_container_of(op, struct nr_gateway_port, limit.op)->server);
+    nr_port_abort(nr_container_of(op, struct nr_gateway_port, limit.op));
 }
 
 static const struct nr_op_kind limit_kind = {limit_passed, "gateway.port_limit"};
 
 static struct nr_gateway_port *port_new(struct nr_gateway_worker *worker,
-                                        struct nr_gateway_listener *listener)
+                                        struct nr_gateway_listener *listener, bool is_tcp)
 {
     struct nr_gateway_port *port = zeroed(1, sizeof(*port));
 
-    port->handler = (struct nr_handler){nr_proxy_request, nr_proxy_refused};
     port->worker = worker;
+    port->is_tcp = is_tcp;
     port->listener = listener;
     atomic_fetch_add_explicit(&listener->refs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&listener->accepting, 1, memory_order_relaxed);
@@ -190,13 +164,14 @@ static struct nr_gateway_port *port_new(struct nr_gateway_worker *worker,
     return port;
 }
 
+/* A listener that turns from HTTP to TCP keeps its socket, but gets another port. */
 static struct nr_gateway_port *port_on(struct nr_gateway_worker *worker,
-                                       const struct nr_gateway_listener *listener)
+                                       const struct nr_gateway_listener *listener, bool is_tcp)
 {
     for (struct nr_link *at = worker->all_ports.next; at != &worker->all_ports; at = at->next) {
         struct nr_gateway_port *port = nr_container_of(at, struct nr_gateway_port, of_control);
 
-        if (port->listener == listener)
+        if (port->listener == listener && port->is_tcp == is_tcp && !port->removed)
             return port;
     }
     return NULL;
@@ -209,9 +184,11 @@ struct nr_gateway_port **nr_worker_plan_ports(struct nr_gateway_worker *worker,
     struct nr_gateway_port **ports = zeroed(count, sizeof(struct nr_gateway_port *));
 
     for (uint32_t i = 0; i < count; i++) {
-        ports[i] = port_on(worker, snapshot->listeners[i]);
+        bool is_tcp = snapshot->conf->listen[i].tcp != NULL;
+
+        ports[i] = port_on(worker, snapshot->listeners[i], is_tcp);
         if (ports[i] == NULL)
-            ports[i] = port_new(worker, snapshot->listeners[i]);
+            ports[i] = port_new(worker, snapshot->listeners[i], is_tcp);
     }
     return ports;
 }
@@ -247,10 +224,10 @@ static void remove_port(struct nr_gateway_port *port)
     struct nr_gateway_worker *worker = port->worker;
     uint64_t limit_ns = worker->view->snapshot->conf->drain_timeout_ns;
 
+    port->removed = true;
     nr_list_push_back(&worker->removed, &port->of_worker);
     nr_timer_arm(worker->io, &port->limit, nr_io_now_ns(worker->io) + limit_ns);
-    nr_server_on_drained(port->server, removed_port_drained, port);
-    nr_server_drain_gently(port->server);
+    nr_port_drain(port, true, removed_port_drained, port);
     if (atomic_fetch_sub(&port->listener->accepting, 1) == 1)
         nr_listener_close(port->listener->listener);
 }
@@ -264,16 +241,14 @@ static void no_ports_drained(struct nr_op *op)
 
 static const struct nr_op_kind no_ports_kind = {no_ports_drained, "gateway.drained"};
 
-static void drain(struct nr_gateway_worker *worker, void (*how)(struct nr_server *server),
-                  void (*drained)(void *ctx), void *ctx)
+static void drain(struct nr_gateway_worker *worker, bool gently, void (*drained)(void *ctx),
+                  void *ctx)
 {
     worker->drained = drained;
     worker->drained_ctx = ctx;
     worker->draining = true;
-    for (uint32_t i = 0; i < worker->port_count; i++) {
-        nr_server_on_drained(worker->ports[i]->server, port_drained, worker->ports[i]);
-        how(worker->ports[i]->server);
-    }
+    for (uint32_t i = 0; i < worker->port_count; i++)
+        nr_port_drain(worker->ports[i], gently, port_drained, worker->ports[i]);
     if (worker->undrained > 0)
         return;
     nr_op_init(&worker->drained_op, &no_ports_kind);
@@ -283,41 +258,24 @@ static void drain(struct nr_gateway_worker *worker, void (*how)(struct nr_server
 void nr_gateway_worker_drain(struct nr_gateway_worker *worker, void (*drained)(void *ctx),
                              void *ctx)
 {
-    drain(worker, nr_server_drain, drained, ctx);
+    drain(worker, false, drained, ctx);
 }
 
 void nr_gateway_worker_drain_gently(struct nr_gateway_worker *worker, void (*drained)(void *ctx),
                                     void *ctx)
 {
-    drain(worker, nr_server_drain_gently, drained, ctx);
+    drain(worker, true, drained, ctx);
 }
 
 void nr_gateway_worker_abort(struct nr_gateway_worker *worker)
 {
     for (uint32_t i = 0; i < worker->port_count; i++)
-        nr_server_abort(worker->ports[i]->server);
+        nr_port_abort(worker->ports[i]);
     for (struct nr_link *at = worker->removed.next; at != &worker->removed; at = at->next)
-        nr_server_abort(nr_container_of(at, struct nr_gateway_port, of_worker)->server);
+        nr_port_abort(nr_container_of(at, struct nr_gateway_port, of_worker));
 }
 
 /* ---- switching ---- */
-
-static void serve_port(struct nr_gateway_port *port, const struct nr_gateway_listen_conf *conf)
-{
-    struct nr_gateway_worker *worker = port->worker;
-    struct nr_server *server;
-
-    port->conf = conf;
-    port->server_conf = server_conf(conf, worker->share);
-    if (port->server != NULL) {
-        nr_server_reconfigure(port->server);
-        return;
-    }
-    worker->undrained++;
-    server =
-        nr_server_new(worker->io, port->listener->listener, &port->server_conf, &port->handler);
-    __atomic_store_n(&port->server, server, __ATOMIC_RELEASE);
-}
 
 void nr_worker_switch(struct nr_gateway_worker *worker, struct nr_gateway_snapshot *snapshot,
                       struct nr_gateway_port **ports)
@@ -327,7 +285,7 @@ void nr_worker_switch(struct nr_gateway_worker *worker, struct nr_gateway_snapsh
     worker->view = view_new(worker, snapshot);
     for (uint32_t i = 0; i < snapshot->conf->listen_count; i++) {
         ports[i]->stays = true;
-        serve_port(ports[i], &snapshot->conf->listen[i]);
+        worker->undrained += nr_port_serve(ports[i], &snapshot->conf->listen[i]);
     }
     for (uint32_t i = 0; i < worker->port_count; i++)
         if (!worker->ports[i]->stays)
@@ -383,10 +341,10 @@ struct nr_server_counts nr_gateway_worker_counts(const struct nr_gateway_worker 
     for (struct nr_link *at = worker->all_ports.next; at != &worker->all_ports; at = at->next) {
         const struct nr_gateway_port *port =
             nr_container_of(at, struct nr_gateway_port, of_control);
-        const struct nr_server *server = __atomic_load_n(&port->server, __ATOMIC_ACQUIRE);
+        const struct nr_server_counts *counts = __atomic_load_n(&port->counts, __ATOMIC_ACQUIRE);
 
-        if (server != NULL)
-            add_counts(&sum, nr_server_counts(server));
+        if (counts != NULL)
+            add_counts(&sum, counts);
     }
     return sum;
 }

@@ -265,6 +265,34 @@ static enum nr_h1_scan scan(struct nr_h1_conn *c, uint32_t *ret_head_bytes,
     return nr_h1_scan_head(bytes, c->common->limits, &c->scanned, ret_head_bytes, ret_reason);
 }
 
+static void refuse_proxy(struct nr_server_conn *sc)
+{
+    nr_cell_add(&sc->server->counts.proxy_refused, 1);
+    nr_h1_close(&sc->h, NR_CLOSE_GRACEFUL);
+}
+
+/* Take the PROXY header off, before anything else. False: it is not complete, or was refused. The
+ * header timeout of the first request, armed at accept, covers it. */
+static bool take_proxy_header(struct nr_server_conn *sc)
+{
+    struct nr_h1_conn *c = &sc->h;
+    size_t used = 0;
+
+    if (c->in == NULL || nr_buf_len(c->in) == 0) {
+        nr_h1_recv(c, 0);
+        return false;
+    }
+    switch (nr_proxy_in_take(sc->proxy_in, nr_buf_span(c->in), &sc->peer, &used)) {
+    case NR_PROXY_DONE: break;
+    case NR_PROXY_MORE: nr_h1_recv(c, 0); return false;
+    default: refuse_proxy(sc); return false;
+    }
+    c->in->begin += (uint32_t)used;
+    nr_h1_in_release(c);
+    sc->proxy_in = NR_PROXY_IN_OFF;
+    return true;
+}
+
 /* Start the request that stands in the buffer, if it is complete; else read on. */
 static void next_request(struct nr_server_conn *sc)
 {
@@ -272,6 +300,8 @@ static void next_request(struct nr_server_conn *sc)
     enum nr_h1_reason reason = NR_H1_OK;
     uint32_t head_bytes = 0;
 
+    if (nr_unlikely(sc->proxy_in != NR_PROXY_IN_OFF) && !take_proxy_header(sc))
+        return;
     skip_empty_lines(c);
     if (c->in == NULL || nr_buf_len(c->in) == 0) {
         if (c->read_deadline_ns == 0)
@@ -395,6 +425,8 @@ static void expired(struct nr_h1_conn *c, bool writing)
             nr_h1_end(m, NR_END_WRITE_TIMEOUT);
     } else if (m != NULL) {
         nr_h1_end(m, m->tunnel ? NR_END_IDLE_TIMEOUT : NR_END_BODY_TIMEOUT);
+    } else if (sc->proxy_in != NR_PROXY_IN_OFF && c->in != NULL) {
+        refuse_proxy(sc); /* the rest of its header did not come */
     } else if (c->in != NULL && nr_buf_len(c->in) > 0 && !sc->peer_fin) {
         if (!nr_op_idle(&c->recv.op)) /* the answer waits until its buffer is back */
             nr_op_cancel(c->io, &c->recv.op);
@@ -448,6 +480,15 @@ static void on_watch(struct nr_op *op)
 
 static const struct nr_op_kind watch_kind = {on_watch, "h1.watch"};
 
+/* Not from a network that may connect here. Freed in a turn of its own, as accepting goes on. */
+static void refuse_unserved(struct nr_server_conn *sc)
+{
+    nr_h1_enter(&sc->h);
+    refuse_proxy(sc);
+    sc->h.busy = false;
+    nr_h1_kick(&sc->h);
+}
+
 void nr_server_conn_open(struct nr_server *server, struct nr_sock *sock, const struct nr_addr *peer)
 {
     struct nr_server_conn *sc = malloc(sizeof(*sc));
@@ -462,6 +503,11 @@ void nr_server_conn_open(struct nr_server *server, struct nr_sock *sock, const s
     nr_list_push_back(&server->conns, &sc->link);
     nr_cell_add(&server->counts.accepted, 1);
     nr_cell32_add(&server->counts.open, 1);
+    sc->proxy_in = (uint8_t)nr_proxy_in_from(&server->conf->proxy_in, peer);
+    if (nr_unlikely(sc->proxy_in == NR_PROXY_IN_REFUSE)) {
+        refuse_unserved(sc);
+        return;
+    }
     nr_sock_watch_close(sock, &sc->watch);
     nr_h1_recv(c, 0);
     nr_h1_read_deadline(c, nr_io_now_ns(server->io) + server->conf->header_timeout_ns);

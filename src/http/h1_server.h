@@ -41,6 +41,7 @@ struct nr_server_conn {
     bool close_after;   /* the answer said, or will say, Connection: close */
     bool client_closes; /* the client asked for it, or speaks HTTP/1.0 */
     bool peer_fin;      /* perhaps behind unread bytes */
+    uint8_t proxy_in;   /* enum nr_proxy_in_mode: a PROXY header is still due; OFF: none */
 };
 
 _Static_assert(sizeof(struct nr_server_conn) + 96 + 2 * 16 <= 500, "idle connection");

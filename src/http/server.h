@@ -4,6 +4,7 @@
 #define NR_HTTP_SERVER_H
 
 #include "http/exchange.h"
+#include "http/proxy_in.h"
 #include "io/io.h"
 
 struct nr_server_conf {
@@ -18,6 +19,7 @@ struct nr_server_conf {
     uint64_t idle_timeout_ns;      /* keep-alive between requests */
     uint64_t tunnel_timeout_ns;    /* silence both ways after an upgrade; 0: none */
     bool half_close;               /* a FIN behind a request does not cancel it */
+    struct nr_proxy_in_conf proxy_in; /* a PROXY header before the first request */
 };
 
 /* 32 KiB heads, 10,000 connections, 10 s header, 30 s body, 5 s write, 75 s idle, 1 h tunnel. */
@@ -27,9 +29,10 @@ extern const struct nr_server_conf nr_server_conf_default;
 struct nr_server_counts {
     uint64_t accepted;
     uint64_t requests;
-    uint64_t refused; /* malformed, too large, too slow */
-    uint32_t open;    /* connections now */
-    uint32_t active;  /* exchanges now */
+    uint64_t refused;       /* malformed, too large, too slow */
+    uint64_t proxy_refused; /* connections closed for their PROXY header, or for the lack of it */
+    uint32_t open;          /* connections now */
+    uint32_t active;        /* exchanges now */
 };
 
 struct nr_server;

@@ -52,9 +52,18 @@ struct nr_span nr_names_instance(const struct nr_observe_names *names, uint32_t 
     return names->services[service].instances[instance];
 }
 
+static bool is_tcp(const struct nr_record *record)
+{
+    return (record->flags & NR_RECORD_TCP) != 0;
+}
+
 static const char *level_of(const struct nr_record *record)
 {
-    if (record->status >= 500)
+    uint16_t status = record->status;
+
+    if (is_tcp(record) && record->reason < NR_REASONS)
+        status = nr_reason_status((enum nr_reason)record->reason);
+    if (status >= 500)
         return "error";
     return record->reason != NR_REASON_NONE ? "warn" : "info";
 }
@@ -63,6 +72,8 @@ static struct nr_span message_of(const struct nr_record *record)
 {
     if (record->reason != NR_REASON_NONE && record->reason < NR_REASONS)
         return nr_span_of(nr_reason_detail((enum nr_reason)record->reason));
+    if (is_tcp(record))
+        return NR_SPAN("connection closed");
     return record->flags & NR_RECORD_TUNNEL ? NR_SPAN("tunnel closed") : NR_SPAN("answered");
 }
 
@@ -103,7 +114,10 @@ static void about_the_request(struct nr_json_text *to, const struct nr_record *r
     member(to, NR_SPAN(",\"method\":"), view->method, NR_ACCESS_NAME_BYTES);
     member(to, NR_SPAN(",\"path\":"), view->path, NR_ACCESS_PATH_BYTES);
     member(to, NR_SPAN(",\"host\":"), view->host, NR_ACCESS_HOST_BYTES);
-    number(to, NR_SPAN(",\"status\":"), record->status);
+    if (is_tcp(record))
+        NR_JSON_TEXT_LIT(to, ",\"protocol\":\"tcp\"");
+    else
+        number(to, NR_SPAN(",\"status\":"), record->status);
     NR_JSON_TEXT_LIT(to, ",\"duration_ms\":");
     nr_json_text_milli(to, record->total_us);
     member(to, NR_SPAN(",\"reason\":"), nr_record_reason(record), NR_ACCESS_NAME_BYTES);

@@ -21,6 +21,7 @@ struct nr_cells *nr_cells_new(const struct nr_observe_names *names)
 
     cells->names = names;
     cells->routes = zeroed(names->route_count + 1, sizeof(struct nr_route_cells *));
+    cells->tcp = zeroed(names->service_count + 1, sizeof(*cells->tcp));
     cells->first_instance = zeroed(names->service_count + 1, sizeof(*cells->first_instance));
     for (uint32_t i = 0; i < names->service_count; i++) {
         cells->first_instance[i] = cells->instance_count;
@@ -51,6 +52,7 @@ static void free_tables(struct nr_cells *cells)
     free(cells->routes);
     free(cells->instances);
     free(cells->first_instance);
+    free(cells->tcp);
     free(cells);
 }
 
@@ -90,6 +92,27 @@ static uint32_t same_instance(const struct nr_cells *to, const struct nr_cells *
         left->instances[instance].ptr != right->instances[instance].ptr)
         return UINT32_MAX;
     return to->first_instance[service] + instance;
+}
+
+enum { TCP_CELLS = sizeof(struct nr_tcp_cells) / sizeof(uint64_t) };
+
+static void merge(uint64_t *to, const uint64_t *from, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] += nr_cell_get(&from[i]);
+}
+
+/* What means another service in `to`, or none, goes to the last row. */
+static void merge_tcp(struct nr_cells *to, const struct nr_cells *from)
+{
+    uint32_t known = to->names->service_count;
+
+    for (uint32_t i = 0; i <= from->names->service_count; i++) {
+        bool same = i < known && i < from->names->service_count &&
+                    to->names->services[i].name.ptr == from->names->services[i].name.ptr;
+
+        merge(&to->tcp[same ? i : known].connections, &from->tcp[i].connections, TCP_CELLS);
+    }
 }
 
 /* For every row of `from`: its row in `to`. */
@@ -135,6 +158,7 @@ void nr_cells_adopt(struct nr_cells *to, const struct nr_cells *from)
     struct moving m = {to, (struct nr_cells *)from};
 
     each_row(to, from, &m, adopt_route, adopt_instance);
+    merge_tcp(to, from);
     memcpy(to->reasons, from->reasons, sizeof(to->reasons));
     memcpy(to->refusals, from->refusals, sizeof(to->refusals));
     to->tunnels = from->tunnels;
@@ -237,12 +261,21 @@ static void count_attempt(struct nr_cells *cells, uint32_t service,
     }
 }
 
-void nr_cells_count(struct nr_cells *cells, const struct nr_record *record)
+static void count_tcp(struct nr_cells *cells, const struct nr_record *record)
+{
+    uint32_t count = cells->names->service_count;
+    struct nr_tcp_cells *row = &cells->tcp[record->service < count ? record->service : count];
+
+    nr_cell_add(&row->connections, 1);
+    nr_cell_add(&row->failed, record->reason != NR_REASON_NONE);
+    nr_cell_add(&row->received_bytes, record->received_bytes);
+    nr_cell_add(&row->sent_bytes, record->sent_bytes);
+}
+
+static void count_request(struct nr_cells *cells, const struct nr_record *record)
 {
     struct nr_route_cells *row = use_route(cells, nr_cells_route(cells, record->route));
     uint32_t method = record->method < NR_METHODS ? record->method : NR_METHOD_OTHER;
-    uint32_t kept =
-        record->attempt_count < NR_RECORD_ATTEMPTS ? record->attempt_count : NR_RECORD_ATTEMPTS;
 
     nr_cell_add(&row->requests[method][nr_status_class(record->status)], 1);
     nr_cell_add(&row->received_bytes, record->received_bytes);
@@ -252,6 +285,17 @@ void nr_cells_count(struct nr_cells *cells, const struct nr_record *record)
         add_duration(&row->duration_us, record->total_us);
     else
         nr_cell_add(&cells->tunnels, 1);
+}
+
+void nr_cells_count(struct nr_cells *cells, const struct nr_record *record)
+{
+    uint32_t kept =
+        record->attempt_count < NR_RECORD_ATTEMPTS ? record->attempt_count : NR_RECORD_ATTEMPTS;
+
+    if ((record->flags & NR_RECORD_TCP) != 0)
+        count_tcp(cells, record);
+    else
+        count_request(cells, record);
     for (uint32_t i = 0; i < kept; i++)
         count_attempt(cells, record->service, &record->attempts[i]);
     if (record->attempt_count > 1)
@@ -260,12 +304,6 @@ void nr_cells_count(struct nr_cells *cells, const struct nr_record *record)
         nr_cell_add(&cells->reasons[record->reason], 1);
     if (record->reason == NR_REASON_BAD_REQUEST && record->refusal < NR_H1_REASONS)
         nr_cell_add(&cells->refusals[record->refusal], 1);
-}
-
-static void merge(uint64_t *to, const uint64_t *from, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        to[i] += nr_cell_get(&from[i]);
 }
 
 static void merge_duration(struct nr_hist **to, struct nr_hist *const *at)
@@ -309,6 +347,7 @@ void nr_cells_merge(struct nr_cells *to, const struct nr_cells *from)
     struct moving m = {to, (struct nr_cells *)from};
 
     each_row(to, from, &m, merge_route, merge_instance);
+    merge_tcp(to, from);
     merge(to->reasons, from->reasons, NR_REASONS);
     merge(to->refusals, from->refusals, NR_H1_REASONS);
     merge(&to->tunnels, &from->tunnels, 1);

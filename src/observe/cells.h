@@ -45,13 +45,21 @@ struct nr_route_cells {
     struct nr_hist *duration_us; /* published with release; NULL: no request yet */
 };
 
-enum { NR_ATTEMPT_RESULTS = NR_ATTEMPT_CANCELED + 1 };
+enum { NR_ATTEMPT_RESULTS = NR_ATTEMPT_CONNECTED + 1 };
 
 struct nr_instance_cells {
     uint64_t results[NR_ATTEMPT_RESULTS];
     uint64_t answers[NR_CLASSES]; /* of ANSWERED */
     uint64_t reused;
     struct nr_hist *duration_us; /* to the head, of ANSWERED */
+};
+
+/* Connections passed on as bytes, that are over. */
+struct nr_tcp_cells {
+    uint64_t connections;
+    uint64_t failed; /* for a reason */
+    uint64_t received_bytes;
+    uint64_t sent_bytes;
 };
 
 struct nr_cells {
@@ -61,6 +69,7 @@ struct nr_cells {
     struct nr_instance_cells **instances; /* of all services, one behind the other, + 1 */
     uint32_t *first_instance;             /* per service: index into instances */
     uint32_t instance_count;              /* without the last */
+    struct nr_tcp_cells *tcp;             /* per service, + 1 */
     uint64_t reasons[NR_REASONS];
     uint64_t refusals[NR_H1_REASONS];
     uint64_t tunnels;

@@ -106,6 +106,35 @@ static void reasons(struct nr_expo *expo, const struct nr_cells *sum)
     nr_expo_u64(expo, NULL, 0, sum->tunnels);
 }
 
+/* ---- TCP ---- */
+
+static void each_tcp(struct nr_expo *expo, const struct nr_cells *sum, size_t offset)
+{
+    for (uint32_t i = 0; i < sum->names->service_count; i++) {
+        const struct nr_label labels[] = {{"service", nr_names_service(sum->names, i)}};
+        const char *row = (const char *)&sum->tcp[i];
+
+        if (sum->tcp[i].connections > 0)
+            nr_expo_u64(expo, labels, 1, *(const uint64_t *)(const void *)(row + offset));
+    }
+}
+
+static void tcp(struct nr_expo *expo, const struct nr_cells *sum)
+{
+    nr_expo_family(expo, "naru_tcp_connections", NR_EXPO_COUNTER,
+                   "TCP connections passed on, that have ended.");
+    each_tcp(expo, sum, offsetof(struct nr_tcp_cells, connections));
+    nr_expo_family(expo, "naru_tcp_connections_failed", NR_EXPO_COUNTER,
+                   "Those of them that ended for a reason: see naru_reasons.");
+    each_tcp(expo, sum, offsetof(struct nr_tcp_cells, failed));
+    nr_expo_family(expo, "naru_tcp_received_bytes", NR_EXPO_COUNTER,
+                   "Bytes from clients of TCP connections that have ended.");
+    each_tcp(expo, sum, offsetof(struct nr_tcp_cells, received_bytes));
+    nr_expo_family(expo, "naru_tcp_sent_bytes", NR_EXPO_COUNTER,
+                   "Bytes to clients of TCP connections that have ended.");
+    each_tcp(expo, sum, offsetof(struct nr_tcp_cells, sent_bytes));
+}
+
 /* ---- attempts ---- */
 
 typedef void (*each_instance_fn)(struct nr_expo *expo, const struct nr_instance_cells *cells,
@@ -215,6 +244,7 @@ static void connections(struct nr_expo *expo, const struct nr_exposition *of)
 
         sum.accepted += counts.accepted;
         sum.refused += counts.refused;
+        sum.proxy_refused += counts.proxy_refused;
         sum.open += counts.open;
         sum.active += counts.active;
     }
@@ -226,6 +256,10 @@ static void connections(struct nr_expo *expo, const struct nr_exposition *of)
     nr_expo_family(expo, "naru_requests_refused", NR_EXPO_COUNTER,
                    "Requests refused by the protocol: malformed, too large, too slow.");
     nr_expo_u64(expo, NULL, 0, sum.refused);
+    nr_expo_family(expo, "naru_proxy_headers_refused", NR_EXPO_COUNTER,
+                   "Connections closed because their PROXY header was malformed, missing or not to "
+                   "be trusted.");
+    nr_expo_u64(expo, NULL, 0, sum.proxy_refused);
     nr_expo_family(expo, "naru_requests_active", NR_EXPO_GAUGE, "Requests under way.");
     nr_expo_u64(expo, NULL, 0, sum.active);
 }
@@ -298,6 +332,7 @@ char *nr_exposition_text(const struct nr_exposition *of, bool open_metrics, size
         requests(&expo, sum);
         bytes_of_routes(&expo, sum);
         reasons(&expo, sum);
+        tcp(&expo, sum);
         attempts(&expo, sum);
         nr_cells_free(sum);
         nr_expo_family(&expo, "naru_watchdog_stalls", NR_EXPO_COUNTER,

@@ -20,6 +20,7 @@ const char *nr_attempt_result_name(uint32_t result)
         [NR_ATTEMPT_PROTOCOL] = "protocol",
         [NR_ATTEMPT_TIMEOUT] = "timeout",
         [NR_ATTEMPT_CANCELED] = "canceled",
+        [NR_ATTEMPT_CONNECTED] = "connected",
     };
 
     return result < NR_ATTEMPT_RESULTS ? names[result] : "none";
@@ -100,7 +101,10 @@ static void about_the_request(struct nr_json *object, const struct nr_record *re
     set_text(object, "path", path);
     if ((record->flags & NR_RECORD_PATH_CUT) != 0)
         nr_json_set(object, "path_cut", nr_json_bool(true));
-    nr_json_set(object, "status", nr_json_integer(record->status));
+    if ((record->flags & NR_RECORD_TCP) != 0)
+        nr_json_set(object, "protocol", nr_json_string(NR_SPAN("tcp")));
+    else
+        nr_json_set(object, "status", nr_json_integer(record->status));
     set_text(object, "reason", nr_record_reason(record));
     if (record->reason != NR_REASON_NONE && record->reason < NR_REASONS)
         set_text(object, "detail", nr_span_of(nr_reason_detail((enum nr_reason)record->reason)));

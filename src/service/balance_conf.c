@@ -10,6 +10,7 @@
 static const struct nr_schema_word algorithms[] = {
     {"round_robin", NR_BALANCE_ROUND_ROBIN, "in turn, smoothly by weight"},
     {"least_requests", NR_BALANCE_LEAST_REQUESTS, "the one with the fewest requests in flight"},
+    {"least_connections", NR_BALANCE_LEAST_REQUESTS, "the same by another name"},
     {"least_connections", NR_BALANCE_LEAST_REQUESTS, "the same, by its name for TCP"},
     {"p2c", NR_BALANCE_P2C, "the better of two random ones, by requests in flight and latency"},
     {"random", NR_BALANCE_RANDOM, "at random, by weight"},

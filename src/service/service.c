@@ -201,6 +201,8 @@ static uint32_t choose(struct nr_service *service, struct nr_random *random,
             return instance;
         break;
     }
+    if (nr_unlikely(pick->stream))
+        return nr_balance_pick_least(&service->set, pick->tried);
     return nr_balance_pick_p2c(&service->set, pick->tried, random, pick->now_ns);
 }
 
@@ -235,7 +237,7 @@ static uint32_t take(struct nr_service *service, struct nr_random *random, struc
 {
     uint32_t instance;
 
-    if (nr_unlikely(service->in_flight >= NR_SERVICE_CALLS_MAX)) {
+    if (nr_unlikely(service->in_flight >= NR_SERVICE_CALLS_MAX) && !pick->stream) {
         pick->reason = NR_REASON_OVERLOADED;
         return NR_INSTANCE_NONE;
     }
@@ -249,7 +251,7 @@ static uint32_t take(struct nr_service *service, struct nr_random *random, struc
         return NR_INSTANCE_NONE;
     }
     pick->flags = service->flags;
-    service->in_flight++;
+    service->in_flight += !pick->stream;
     service->hosts[instance].in_flight++;
     service->instances[instance].picks++;
     return instance;
@@ -277,20 +279,36 @@ uint32_t nr_service_pick(struct nr_service *service, struct nr_random *random, u
     return instance;
 }
 
-void nr_service_report(struct nr_service *service, uint32_t instance, uint64_t now_ns,
-                       uint64_t latency_ns, bool ok)
+/* With the lock held. */
+static void give_back(struct nr_service *service, uint32_t instance, uint64_t now_ns,
+                      uint64_t latency_ns, bool ok)
 {
     struct nr_balance_host *host;
 
-    nr_spinlock_lock(&service->lock);
     nr_assert(instance < service->set.count);
     host = &service->hosts[instance];
-    nr_assert(host->in_flight > 0 && service->in_flight > 0);
-    service->in_flight--;
+    nr_assert(host->in_flight > 0);
     host->in_flight--;
     if (latency_ns > 0) {
         nr_balance_observe(host, now_ns, latency_ns, ok);
         service->instances[instance].failures += !ok;
     }
+}
+
+void nr_service_report(struct nr_service *service, uint32_t instance, uint64_t now_ns,
+                       uint64_t latency_ns, bool ok)
+{
+    nr_spinlock_lock(&service->lock);
+    nr_assert(service->in_flight > 0);
+    service->in_flight--;
+    give_back(service, instance, now_ns, latency_ns, ok);
+    nr_spinlock_unlock(&service->lock);
+}
+
+void nr_service_end_stream(struct nr_service *service, uint32_t instance, uint64_t now_ns,
+                           uint64_t connect_ns, bool ok)
+{
+    nr_spinlock_lock(&service->lock);
+    give_back(service, instance, now_ns, connect_ns, ok);
     nr_spinlock_unlock(&service->lock);
 }

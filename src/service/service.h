@@ -107,11 +107,19 @@ struct nr_pick {
     uint64_t tried;
     uint64_t key; /* nr_hash_bytes of the key, or a sticky token */
     bool has_key; /* without it the algorithms by key pick as p2c does */
+    bool stream;  /* of bytes (TCP), for the whole of its life: see below */
     int reason;
     uint16_t flags; /* enum nr_record_flag: NR_RECORD_PANIC, NR_RECORD_STANDBY */
 };
 uint32_t nr_service_pick_by(struct nr_service *service, struct nr_random *random,
                             struct nr_pick *pick);
+
+/* A stream is over: once per pick of one, instead of _report. Streams are in flight for the
+ * balancer, but not against the safety net of concurrent calls: thousands of them may be idle, and
+ * their number is the listener's to bound. P2C weighs how fast answers come, and a stream has none:
+ * it gets the instance with the least in flight. connect_ns 0: connecting says nothing. */
+void nr_service_end_stream(struct nr_service *service, uint32_t instance, uint64_t now_ns,
+                           uint64_t connect_ns, bool ok);
 
 /* The token of an instance for a sticky cookie, never 0: a keyed hash, so that clients cannot name
  * an instance that they were not given. Known once there are pools (the key is drawn then, unless

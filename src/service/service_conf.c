@@ -163,6 +163,13 @@ static const struct nr_schema pool_schema = {
     .title = "Connection pool", NR_SCHEMA_FIELDS(pool_fields, struct nr_pool_conf),
 };
 
+static const struct nr_schema_word proxy_out_words[] = {
+    {"off", NR_PROXY_OUT_OFF, NULL},
+    {"v1", NR_PROXY_OUT_V1, "a line of text"},
+    {"v2", NR_PROXY_OUT_V2, "binary, with a checksum"},
+    {NULL, 0, NULL},
+};
+
 static const struct nr_schema_field service_fields[] = {
     {.name = "instances", .type = NR_SCHEMA_SECTIONS, .flags = NR_SCHEMA_REQUIRED,
      NR_SCHEMA_MANY(struct nr_service_conf, instances, instance_count),
@@ -174,6 +181,9 @@ static const struct nr_schema_field service_fields[] = {
     {.name = "balance", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_service_conf, balance),
      .section = &nr_balance_schema,
      .doc = "How an instance is picked: an algorithm, or a mapping."},
+    {.name = "proxy_protocol", .type = NR_SCHEMA_ENUM, NR_SCHEMA_AT(struct nr_service_conf, proxy_protocol),
+     .value = "off", .words = proxy_out_words,
+     .doc = "Connections begin with a PROXY header that names the client. For TCP listeners; services of routes learn it from X-Forwarded-For."},
     {.name = "health", .type = NR_SCHEMA_SECTION, .flags = NR_SCHEMA_OPTIONAL,
      NR_SCHEMA_AT(struct nr_service_conf, health), .section = &health_schema,
      .doc = "Active checks of every instance."},

@@ -29,6 +29,13 @@ struct nr_instance_conf {
     uint32_t priority;   /* 0 serves first */
 };
 
+/* How instances are told who the client is. */
+enum nr_proxy_out {
+    NR_PROXY_OUT_OFF,
+    NR_PROXY_OUT_V1,
+    NR_PROXY_OUT_V2,
+};
+
 /* Active health checks; absent means that instances count as healthy until calls fail. */
 struct nr_health_conf {
     struct nr_section at;
@@ -76,6 +83,7 @@ struct nr_service_conf {
     uint32_t instance_count; /* at least 1 */
     uint64_t own_timeout_ns; /* what the service says of itself; 0: not declared */
     struct nr_balance_conf balance;
+    uint32_t proxy_protocol;       /* enum nr_proxy_out; only for TCP listeners */
     struct nr_health_conf *health; /* NULL: none */
     struct nr_timeouts_conf timeouts;
     struct nr_retry_conf retry;

@@ -277,6 +277,17 @@ static void health_changed(void *ctx, struct nr_service *service, uint32_t insta
         nr_log_write(&serve->log, NR_LOG_DEBUG, fields, "instance is up");
 }
 
+static void discovery_news(void *ctx, struct nr_service *service, bool bad, const char *text)
+{
+    struct nr_serve *serve = ctx;
+    const struct nr_log_field fields[] = {
+        {"upstream", nr_service_conf(service)->name, 0},
+        {NULL, {NULL, 0}, 0},
+    };
+
+    nr_log_write(&serve->log, bad ? NR_LOG_WARN : NR_LOG_INFO, fields, "%s", text);
+}
+
 /* ---- what a person is told ---- */
 
 static void announce(struct nr_serve *serve)
@@ -357,6 +368,7 @@ int nr_serve_start(struct nr_serve *serve)
     }
     check_file_limit(serve);
     start_admin(serve);
+    nr_gateway_on_news(serve->gateway, discovery_news, serve);
     nr_gateway_start(serve->gateway, serve->control, health_changed, serve);
     nr_serve_watch_signals(serve);
     nr_admin_set_phase(serve->admin, NR_ADMIN_READY);

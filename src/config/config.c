@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "config/load.h"
+#include "config/tree.h"
 
 static struct nr_span root_name(const void *arg, uint32_t index)
 {
@@ -72,6 +73,37 @@ enum nr_code nr_config_load_bytes(const struct nr_schema_root *const *roots, uin
     enum nr_code code = nr_node_parse(&config->arena, source, name, bytes, diags, &config->tree);
 
     return finish(config, code, diags, ret_config);
+}
+
+/* A mapping of one entry around a value. */
+static struct nr_node *wrapped(struct nr_arena *arena, const char *file, const char *key,
+                               struct nr_node *value)
+{
+    struct nr_node *mapping = nr_arena_zalloc(arena, sizeof(*mapping));
+
+    mapping->kind = NR_NODE_MAPPING;
+    mapping->place = (struct nr_place){file, 1, 1};
+    if (value == NULL)
+        return mapping;
+    value->key = nr_span_of(key);
+    value->key_place = value->place;
+    nr_node_append(mapping, value);
+    return mapping;
+}
+
+enum nr_code nr_config_load_value(const struct nr_schema_root *const *root,
+                                  const struct nr_config_source *source, const char *name,
+                                  struct nr_span bytes, struct nr_diags *diags,
+                                  struct nr_config **ret_config)
+{
+    struct nr_config *config = config_new(root, 1);
+    const char *file = nr_arena_dup(&config->arena, nr_span_of(name)).ptr;
+    uint32_t errors = diags->errors;
+
+    nr_tree_build(&config->arena, source, file, bytes, diags, &config->tree);
+    if (config->tree == NULL || config->tree->kind != NR_NODE_MAPPING)
+        config->tree = wrapped(&config->arena, file, (*root)->field.name, config->tree);
+    return finish(config, diags->errors > errors ? NR_ECONFIG : NR_OK, diags, ret_config);
 }
 
 struct nr_config *nr_config_ref(struct nr_config *config)

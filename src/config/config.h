@@ -28,6 +28,13 @@ enum nr_code nr_config_load_bytes(const struct nr_schema_root *const *roots, uin
                                   struct nr_span bytes, struct nr_diags *diags,
                                   struct nr_config **ret_config) NR_MUST_USE;
 
+/* The same for bytes that are the value of the root's field itself (a list, say) rather than a
+ * mapping that holds it; such a mapping is taken too. Without includes. */
+enum nr_code nr_config_load_value(const struct nr_schema_root *const *root,
+                                  const struct nr_config_source *source, const char *name,
+                                  struct nr_span bytes, struct nr_diags *diags,
+                                  struct nr_config **ret_config) NR_MUST_USE;
+
 struct nr_config *nr_config_ref(struct nr_config *config);
 void nr_config_unref(struct nr_config *config); /* NULL is fine */
 

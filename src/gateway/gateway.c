@@ -259,9 +259,16 @@ void nr_gateway_move_health(struct nr_gateway *gateway, const struct nr_gateway_
             continue;
         if (gateway->health_changed != NULL)
             nr_service_on_change(service->service, gateway->health_changed, gateway->health_ctx);
+        nr_service_on_news(service->service, gateway->news, gateway->news_ctx);
         service->checker = nr_health_start(service->service, gateway->control);
         gateway->checkers++;
     }
+}
+
+void nr_gateway_on_news(struct nr_gateway *gateway, nr_service_news_fn news, void *ctx)
+{
+    gateway->news = news;
+    gateway->news_ctx = ctx;
 }
 
 void nr_gateway_start(struct nr_gateway *gateway, struct nr_io *control,

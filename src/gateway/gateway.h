@@ -53,6 +53,9 @@ void nr_gateway_resolve(struct nr_gateway *gateway, struct nr_io *control,
 void nr_gateway_start(struct nr_gateway *gateway, struct nr_io *control,
                       nr_service_change_fn changed, void *ctx);
 
+/* Who is told of how instances are found; before nr_gateway_start. */
+void nr_gateway_on_news(struct nr_gateway *gateway, nr_service_news_fn news, void *ctx);
+
 /* End them; stopped(ctx) from the queue. No switch may be under way or come any more. */
 void nr_gateway_stop(struct nr_gateway *gateway, void (*stopped)(void *ctx), void *ctx);
 

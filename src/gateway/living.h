@@ -88,6 +88,8 @@ struct nr_gateway {
     struct nr_io *control; /* NULL until started */
     nr_service_change_fn health_changed;
     void *health_ctx;
+    nr_service_news_fn news;
+    void *news_ctx;
     uint32_t checkers; /* running or about to stop */
     void (*stopped)(void *ctx);
     void *stopped_ctx;

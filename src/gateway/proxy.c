@@ -48,7 +48,8 @@ static void note_broken(struct nr_request *request, enum nr_end end)
                                                 : nr_reason_status(record->reason);
 }
 
-/* The call counts instances by their place in its service; a record outlives that. */
+/* The call counts instances by their place in its service; a record outlives that. Instances that
+ * were found (DNS, file) have no ids: they come and go without a configuration. */
 void nr_gateway_name_instances(struct nr_record *record, const struct nr_gateway_service *service)
 {
     uint32_t kept =

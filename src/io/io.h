@@ -219,7 +219,7 @@ void nr_listener_close(struct nr_listener *listener);
 
 /* ---- names ---- */
 
-enum { NR_RESOLVE_ADDRS_MAX = 16 };
+enum { NR_RESOLVE_ADDRS_MAX = 128 };
 
 struct nr_resolve {
     struct nr_op op;

@@ -46,8 +46,9 @@ struct nr_health_checker {
     struct nr_link checks; /* struct check: one per instance, and those that are leaving */
     struct nr_service_watch watch;
     bool watching;
-    uint32_t running;           /* checks in state CHECKING */
-    void (*stopped)(void *ctx); /* not NULL: stopping */
+    struct nr_discovery *discovery; /* NULL: stopped */
+    uint32_t running;               /* checks in state CHECKING */
+    void (*stopped)(void *ctx);     /* not NULL: stopping */
     void *stopped_ctx;
     struct nr_op stop_op;
 };
@@ -77,7 +78,8 @@ static const struct nr_op_kind stop_kind = {checker_free, "health.stop"};
 /* Stopping, is anything still outstanding? */
 static void stop_if_over(struct nr_health_checker *checker)
 {
-    if (checker->stopped != NULL && checker->running == 0 && !checker->watching)
+    if (checker->stopped != NULL && checker->running == 0 && !checker->watching &&
+        checker->discovery == NULL)
         nr_io_defer(checker->io, &checker->stop_op);
 }
 
@@ -314,6 +316,14 @@ static void set_changed(struct nr_service_watch *watch)
         follow(checker);
 }
 
+static void discovery_stopped(void *ctx)
+{
+    struct nr_health_checker *checker = ctx;
+
+    checker->discovery = NULL;
+    stop_if_over(checker);
+}
+
 static void unwatched(struct nr_service_watch *watch)
 {
     struct nr_health_checker *checker = nr_container_of(watch, struct nr_health_checker, watch);
@@ -333,6 +343,7 @@ struct nr_health_checker *nr_health_start(struct nr_service *service, struct nr_
     checker->conf = conf;
     nr_link_init(&checker->checks);
     nr_op_init(&checker->stop_op, &stop_kind);
+    checker->discovery = nr_discovery_start(service, io);
     if (conf == NULL)
         return checker;
     checker->rule = (struct nr_health_rule){.rise = conf->rise,
@@ -361,6 +372,5 @@ void nr_health_stop(struct nr_health_checker *checker, void (*stopped)(void *ctx
     }
     if (checker->watching)
         nr_service_unwatch(&checker->watch);
-    else
-        stop_if_over(checker);
+    nr_discovery_stop(checker->discovery, discovery_stopped, checker);
 }

@@ -78,11 +78,36 @@ static void take_over_key(struct nr_service *to, struct nr_service *from)
     nr_spinlock_unlock(&to->lock);
 }
 
+/* Whoever finds its instances where the predecessor did begins with what that one had found, unless
+ * something has been found already: name servers may be away just now. */
+static void take_instances(struct nr_service *to, const struct nr_service *from,
+                           const struct heritage *all, uint32_t count)
+{
+    struct nr_instance_spec *specs;
+    struct nr_err err;
+
+    if (to->present > 0 || !nr_instances_are_found(&to->conf->found) ||
+        !nr_span_eq(to->conf->found.dns.text, from->conf->found.dns.text) ||
+        !nr_span_eq(to->conf->found.file, from->conf->found.file))
+        return;
+    specs = calloc(count + 1, sizeof(*specs));
+    nr_assert(specs != NULL);
+    for (uint32_t i = 0; i < count; i++)
+        specs[i] = (struct nr_instance_spec){.text = all[i].instance.text,
+                                             .addr = all[i].instance.addr,
+                                             .weight = all[i].instance.weight,
+                                             .priority = all[i].instance.priority};
+    if (nr_service_set_instances(to, specs, count, &err) != NR_OK)
+        nr_assert(!"as many had room before");
+    free(specs);
+}
+
 void nr_service_inherit(struct nr_service *to, struct nr_service *from)
 {
     uint32_t count;
     struct heritage *all = read_all(from, &count);
 
+    take_instances(to, from, all, count);
     nr_spinlock_lock(&to->lock);
     for (uint32_t i = 0; i < to->set.count; i++) {
         const struct heritage *one = NULL;

@@ -91,6 +91,27 @@ static void plan_make(struct plan *plan, const struct nr_service *service,
     }
 }
 
+static bool is_local(const struct nr_service *service, const struct nr_instance_spec *spec)
+{
+    return spec->zone != NULL && nr_span_eq(service->conf->balance.zone, nr_span_of(spec->zone));
+}
+
+/* A look at DNS mostly finds what was there, and then nobody need be told. */
+static bool changes_nothing(const struct nr_service *service, const struct plan *plan)
+{
+    if (plan->added > 0 || plan->count != service->present)
+        return false;
+    for (uint32_t i = 0; i < plan->count; i++) {
+        const struct nr_instance *instance = &service->instances[plan->slot_of[i]];
+        const struct nr_instance_spec *spec = &plan->specs[i];
+
+        if (!instance->present || instance->weight != (spec->weight > 0 ? spec->weight : 1) ||
+            instance->priority != spec->priority || instance->local != is_local(service, spec))
+            return false;
+    }
+    return true;
+}
+
 /* Texts that found a slot are the slot's now. */
 static void plan_done(struct plan *plan)
 {
@@ -182,12 +203,11 @@ static char *take_text(struct nr_service *service, struct nr_instance *instance)
 static void describe(struct nr_service *service, uint32_t slot, const struct nr_instance_spec *spec)
 {
     struct nr_instance *instance = &service->instances[slot];
-    struct nr_span zone = service->conf->balance.zone;
 
     nr_assert(spec->priority < NR_TIERS_MAX);
     instance->weight = spec->weight > 0 ? spec->weight : 1;
     instance->priority = spec->priority;
-    instance->local = spec->zone != NULL && nr_span_eq(zone, nr_span_of(spec->zone));
+    instance->local = is_local(service, spec);
 }
 
 /* The newcomer's own text outlives the spec, and a Unix path is borrowed from it. */
@@ -264,13 +284,14 @@ static void watch_told(struct nr_op *op)
 {
     struct nr_service_watch *watch = nr_container_of(op, struct nr_service_watch, op);
 
+    if (watch->removing) { /* then the service may be gone, too */
+        watch->removed(watch);
+        return;
+    }
     nr_spinlock_lock(&watch->service->lock);
     watch->posted = false;
     nr_spinlock_unlock(&watch->service->lock);
-    if (watch->removing)
-        watch->removed(watch);
-    else
-        watch->changed(watch);
+    watch->changed(watch);
 }
 
 static const struct nr_op_kind watch_kind = {watch_told, "service.changed"};
@@ -345,6 +366,10 @@ enum nr_code nr_service_set_instances(struct nr_service *service,
     struct plan plan;
 
     plan_make(&plan, service, specs, count);
+    if (changes_nothing(service, &plan)) {
+        plan_done(&plan);
+        return NR_OK;
+    }
     code = make_room(service, &plan, err);
     if (code == NR_OK)
         apply(service, &plan);

@@ -90,8 +90,8 @@ static void look_up(struct resolver *resolver, struct nr_io *io, uint32_t instan
     resolver->outstanding++;
 }
 
-void nr_service_resolve(struct nr_service *service, struct nr_io *io,
-                        void (*done)(void *ctx, const struct nr_err *err), void *ctx)
+void nr_service_resolve_names(struct nr_service *service, struct nr_io *io,
+                              void (*done)(void *ctx, const struct nr_err *err), void *ctx)
 {
     struct resolver *resolver = calloc(1, sizeof(*resolver));
 

@@ -29,7 +29,26 @@ enum nr_code nr_service_new(const struct nr_service_conf *conf, uint32_t id,
 /* When its pools, checkers and every exchange over them are over. NULL is fine. */
 void nr_service_free(struct nr_service *service);
 
-/* Look up the instances that are given by name; done(ctx, err) is called once from the queue of io:
+/* What a person should know of how instances are found: one line without full stop, said once per
+ * change for the worse (bad) or the better. On the thread of the engine that discovery runs on. Set
+ * before it starts. */
+typedef void (*nr_service_news_fn)(void *ctx, struct nr_service *service, bool bad,
+                                   const char *text);
+void nr_service_on_news(struct nr_service *service, nr_service_news_fn fn, void *ctx);
+
+/* Keep the instances of a service with `dns` or `file` up to date, on the engine that also runs its
+ * health checks: at once, then by TTL, or each second. What fails keeps the last answer. One that
+ * lists its instances has nothing to find; starting and stopping are the same. */
+struct nr_discovery;
+struct nr_discovery *nr_discovery_start(struct nr_service *service, struct nr_io *io);
+/* stopped(ctx) is called from the queue when nothing of it is outstanding; then it is freed. */
+void nr_discovery_stop(struct nr_discovery *discovery, void (*stopped)(void *ctx), void *ctx);
+
+/* One round of discovery, before the service is used, then the names; done(ctx, err) is called
+ * once. A name in DNS that does not resolve is no failure (it may be back in a minute, and other
+ * services shall be served), a file that cannot be used is one.
+ *
+ * Look up the instances that are given by name; done(ctx, err) is called once from the queue of io:
  * err NULL when each has an address, else the first failure, saying which and what to do. Those
  * that failed stay without calls. The caller keeps the service alive until then. Without names: at
  * once (still from the queue). */
@@ -151,9 +170,9 @@ typedef void (*nr_service_change_fn)(void *ctx, struct nr_service *service, uint
                                      enum nr_health from, enum nr_health to);
 void nr_service_on_change(struct nr_service *service, nr_service_change_fn fn, void *ctx);
 
-/* Run active health checks of this service on `io` (one engine of the process): all at once first,
- * then each at its interval. A service without a health section has none; starting and stopping
- * are the same. */
+/* Run discovery (see above) and active health checks of this service on `io` (one engine of the
+ * process): all at once first, then each at its interval. A service without a health section has
+ * none; starting and stopping are the same. */
 struct nr_health_checker;
 struct nr_health_checker *nr_health_start(struct nr_service *service, struct nr_io *io);
 /* stopped(ctx) is called from the queue when nothing of it is outstanding; then it is freed. */

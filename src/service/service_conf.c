@@ -3,7 +3,16 @@
  * are in service_check.c. */
 #include "service/service_conf.h"
 
+#include <string.h>
+
 #include "codec/head.h"
+
+/* service_conf.h gives the list two names. */
+_Static_assert(offsetof(struct nr_service_conf, found.list) ==
+                       offsetof(struct nr_service_conf, instances) &&
+                   offsetof(struct nr_service_conf, found.count) ==
+                       offsetof(struct nr_service_conf, instance_count),
+               "both members of the union begin alike");
 
 /* clang-format off */
 
@@ -25,6 +34,75 @@ static const struct nr_schema_field instance_fields[] = {
 static const struct nr_schema instance_schema = {
     .title = "Instance", NR_SCHEMA_FIELDS(instance_fields, struct nr_instance_conf),
     .shorthand = "address",
+};
+
+static const struct nr_schema_word by_ttl[] = {
+    {"auto", 0, "when the TTL of the answer is over"},
+    {NULL, 0, NULL},
+};
+
+static const struct nr_schema_field instances_fields[] = {
+    {.name = "list", .type = NR_SCHEMA_SECTIONS,
+     NR_SCHEMA_MANY(struct nr_instances_conf, list, count), .section = &instance_schema,
+     .doc = "The instances themselves: addresses, or mappings."},
+    {.name = "dns", .type = NR_SCHEMA_ADDRESS, NR_SCHEMA_AT(struct nr_instances_conf, dns),
+     .doc = "A name with a port: each address that it has is an instance."},
+    {.name = "refresh", .type = NR_SCHEMA_DURATION,
+     NR_SCHEMA_AT(struct nr_instances_conf, refresh_ns),
+     .value = "auto", .min = "1s", .max = "1d", .words = by_ttl,
+     .doc = "How often the name is looked up."},
+    {.name = "file", .type = NR_SCHEMA_STRING, NR_SCHEMA_AT(struct nr_instances_conf, file),
+     .min = "1", .max = "4096",
+     .doc = "A YAML file with a list of instances, relative to this one; changes take effect within two seconds."},
+};
+
+/* Like an include, the file is named relative to who names it. */
+static void beside(struct nr_instances_conf *conf, struct nr_arena *arena)
+{
+    const char *slash = conf->at.place.file == NULL ? NULL : strrchr(conf->at.place.file, '/');
+    size_t dir = slash == NULL ? 0 : (size_t)(slash - conf->at.place.file) + 1;
+    char *path;
+
+    if (dir == 0 || conf->file.ptr[0] == '/')
+        return;
+    path = nr_arena_alloc(arena, dir + conf->file.len + 1);
+    memcpy(path, conf->at.place.file, dir);
+    memcpy(path + dir, conf->file.ptr, conf->file.len + 1);
+    conf->file = (struct nr_span){path, dir + conf->file.len};
+}
+
+static void check_instances(void *section, struct nr_arena *arena, struct nr_diags *diags)
+{
+    struct nr_instances_conf *conf = section;
+    int ways = (conf->count > 0) + (conf->dns.kind != NR_CONFIG_ADDRESS_NONE) +
+               (conf->file.len > 0);
+
+    if (ways != 1)
+        nr_section_error(&conf->at, NULL, diags,
+                         "instances: [\"127.0.0.1:7001\"], or { dns: \"app.internal:8080\" }, or "
+                         "{ file: instances.yaml }",
+                         ways == 0 ? "'instances' must not be empty"
+                                   : "'list', 'dns' and 'file' exclude each other");
+    else if (conf->dns.kind != NR_CONFIG_ADDRESS_NONE && conf->dns.kind != NR_CONFIG_ADDRESS_NAME)
+        nr_section_error(&conf->at, "dns", diags, "instances: [...] takes addresses",
+                         "'dns' needs a name and a port, got '%s'", conf->dns.text.ptr);
+    if (conf->file.len > 0)
+        beside(conf, arena);
+}
+
+static const struct nr_schema instances_schema = {
+    .title = "Instances",
+    .doc = "A list of them, or where they are found: `{ dns: \"app.internal:8080\" }` or "
+           "`{ file: instances.yaml }`. What is found may change at any time, without a reload.",
+    NR_SCHEMA_FIELDS(instances_fields, struct nr_instances_conf),
+    .shorthand = "list", .check = check_instances,
+};
+
+const struct nr_schema_root nr_instances_file_root = {
+    .field = {.name = "instances", .type = NR_SCHEMA_SECTIONS,
+              NR_SCHEMA_MANY(struct nr_instances_conf, list, count),
+              .section = &instance_schema, .doc = "The instances that a file lists."},
+    .bytes = sizeof(struct nr_instances_conf),
 };
 
 static const struct nr_schema_field health_fields[] = {
@@ -171,10 +249,9 @@ static const struct nr_schema_word proxy_out_words[] = {
 };
 
 static const struct nr_schema_field service_fields[] = {
-    {.name = "instances", .type = NR_SCHEMA_SECTIONS, .flags = NR_SCHEMA_REQUIRED,
-     NR_SCHEMA_MANY(struct nr_service_conf, instances, instance_count),
-     .section = &instance_schema,
-     .doc = "The instances: addresses, or mappings."},
+    {.name = "instances", .type = NR_SCHEMA_SECTION, .flags = NR_SCHEMA_REQUIRED,
+     NR_SCHEMA_AT(struct nr_service_conf, found), .section = &instances_schema,
+     .doc = "The instances, or where they are found."},
     {.name = "own_timeout", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_service_conf, own_timeout_ns),
      .min = "1ms", .max = "24h",
      .doc = "After how long the service gives up by itself, for `naru check`."},
@@ -239,6 +316,11 @@ const struct nr_schema_root nr_dns_conf_root = {
 const struct nr_services_conf *nr_services_conf_of(const struct nr_config *config)
 {
     return nr_config_get(config, &nr_services_conf_root);
+}
+
+const struct nr_instances_conf *nr_instances_file_of(const struct nr_config *config)
+{
+    return nr_config_get(config, &nr_instances_file_root);
 }
 
 const struct nr_dns_conf *nr_dns_conf_of(const struct nr_config *config)

@@ -76,11 +76,27 @@ struct nr_pool_conf {
     uint64_t max_lifetime_ns; /* then closed after its exchange; UINT64_MAX: none */
 };
 
+/* Where the instances come from: exactly one of list, dns and file. */
+struct nr_instances_conf {
+    struct nr_section at;
+    struct nr_instance_conf *list;
+    uint32_t count;
+    struct nr_config_address dns; /* a name with a port; kind NONE: not by DNS */
+    uint64_t refresh_ns;          /* 0: by the TTL */
+    struct nr_span file;          /* as naru opens it; empty: none */
+};
+
 struct nr_service_conf {
     struct nr_section at;
     struct nr_span name;
-    struct nr_instance_conf *instances;
-    uint32_t instance_count; /* at least 1 */
+    union {
+        struct nr_instances_conf found;
+        struct { /* the same, for who only wants the list; empty with dns and file */
+            struct nr_section instances_at;
+            struct nr_instance_conf *instances;
+            uint32_t instance_count;
+        };
+    };
     uint64_t own_timeout_ns; /* what the service says of itself; 0: not declared */
     struct nr_balance_conf balance;
     uint32_t proxy_protocol;       /* enum nr_proxy_out; only for TCP listeners */
@@ -89,6 +105,12 @@ struct nr_service_conf {
     struct nr_retry_conf retry;
     struct nr_pool_conf pool;
 };
+
+/* Do the instances come and go by themselves? */
+static inline bool nr_instances_are_found(const struct nr_instances_conf *conf)
+{
+    return conf->dns.kind != NR_CONFIG_ADDRESS_NONE || conf->file.len > 0;
+}
 
 struct nr_services_conf {
     struct nr_service_conf *items; /* in the order written */
@@ -103,11 +125,15 @@ struct nr_dns_conf {
 
 extern const struct nr_schema_root nr_services_conf_root;
 extern const struct nr_schema_root nr_dns_conf_root;
+extern const struct nr_schema_root nr_instances_file_root; /* what a file of instances holds */
 extern const struct nr_check_rules nr_service_check_rules;
 
 /* Never NULL. */
 const struct nr_services_conf *nr_services_conf_of(const struct nr_config *config);
 const struct nr_dns_conf *nr_dns_conf_of(const struct nr_config *config);
+
+/* What such a file has given. */
+const struct nr_instances_conf *nr_instances_file_of(const struct nr_config *config);
 
 /* By name; NULL if there is none. */
 const struct nr_service_conf *nr_service_conf_find(const struct nr_services_conf *services,

@@ -85,6 +85,8 @@ struct nr_service {
     struct nr_client_conf check_conf;  /* of health checks */
     nr_service_change_fn changed;
     void *changed_ctx;
+    nr_service_news_fn news;
+    void *news_ctx;
     struct nr_instance *instances;
     struct nr_balance_host *hosts;
     struct nr_select_host *select; /* for steer.c, under the lock */
@@ -105,6 +107,27 @@ struct nr_service {
     struct nr_hash_table *table; /* NULL: the balancer has none */
     struct nr_balance_set set;   /* count: slots up to the last that is not FREE */
 };
+
+/* Tell who listens, in printf's words. */
+void nr_service_tell(struct nr_service *service, bool bad, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Look up those instances that are known by a name only; see nr_service_resolve. */
+void nr_service_resolve_names(struct nr_service *service, struct nr_io *io,
+                              void (*done)(void *ctx, const struct nr_err *err), void *ctx);
+
+/* ---- discovery_file.c: on any thread, touches nothing but its arguments ---- */
+
+/* Instances as a file lists them. */
+struct nr_found {
+    struct nr_config *config; /* what the specs point into; NULL: nothing */
+    struct nr_instance_spec *specs;
+    uint32_t count;
+};
+/* An empty file is an empty list. On failure err says file, line and what is wrong. */
+enum nr_code nr_found_parse(const char *path, struct nr_span bytes, struct nr_found *ret_found,
+                            struct nr_err *err) NR_MUST_USE;
+void nr_found_done(struct nr_found *found);
 
 /* What the configuration says of one instance; the text is borrowed. */
 enum nr_code nr_instance_spec_of(const struct nr_instance_conf *conf, struct nr_instance_spec *ret,

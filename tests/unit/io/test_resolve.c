@@ -183,7 +183,7 @@ static void answers_become_addresses(void **state)
         {"one.test", NR_OK, 1, 30},
         {"both.test", NR_OK, 3, 40},
         {"alias.test", NR_OK, 1, 7}, /* the alias expires first */
-        {"many.test", NR_OK, NR_RESOLVE_ADDRS_MAX, 101},
+        {"many.test", NR_OK, 20, 101},
         {"missing.test", NR_ENAME, 0, 0},
         {"empty.test", NR_ENAME, 0, 0},     /* it exists, without an address */
         {"broken.test", NR_ETIMEOUT, 0, 0}, /* the servers' trouble says nothing of the name */

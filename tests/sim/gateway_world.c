@@ -430,22 +430,31 @@ static void record_done(struct nr_record_sink *sink, const struct nr_record *rec
     check(world, record->status != 0, "a record without a status");
 }
 
-static void gateway_start(struct world *world)
+static struct nr_config *load_config(struct world *world, const char *text)
 {
     static const struct nr_schema_root *const roots[] = {
         &nr_gateway_conf_root, &nr_callers_conf_root, &nr_services_conf_root,
         &nr_observe_conf_root};
+    struct nr_config *config = NULL;
     struct nr_arena arena;
     struct nr_diags diags;
-    struct nr_err err = {0};
     enum nr_code code;
 
     nr_arena_init(&arena, NULL, 0);
     nr_diags_init(&diags, &arena, 0);
-    code = nr_config_load_bytes(roots, NR_COUNT(roots), NULL, "world.yaml", nr_span_of(config_text),
-                                &diags, &world->config);
+    code = nr_config_load_bytes(roots, NR_COUNT(roots), NULL, "world.yaml", nr_span_of(text),
+                                &diags, &config);
     check(world, code == NR_OK, diags.count > 0 ? diags.items[0].text : "configuration");
     nr_arena_done(&arena);
+    return config;
+}
+
+static void gateway_start(struct world *world)
+{
+    struct nr_err err = {0};
+    enum nr_code code;
+
+    world->config = load_config(world, config_text);
     code = nr_gateway_new(world->config, &world->gateway, &err);
     check(world, code == NR_OK, err.text);
     code = nr_gateway_listen(world->gateway, &world->gateway_io, 1, NULL, 0, &err);
@@ -453,6 +462,37 @@ static void gateway_start(struct world *world)
     world->sink.done = record_done;
     world->worker = nr_gateway_worker_new(world->gateway, world->gateway_io, &world->sink, 1);
     nr_gateway_start(world->gateway, world->gateway_io, NULL, NULL);
+}
+
+static void switched(void *ctx)
+{
+    struct world *world = ctx;
+
+    world->reloading = false;
+    world->reload_applied = true;
+}
+
+static void prepared(void *ctx, struct nr_gateway_plan *plan, const struct nr_err *err)
+{
+    struct world *world = ctx;
+
+    check(world, (plan == NULL) == (err != NULL), "neither a plan nor what stands against it");
+    if (plan == NULL) {
+        world->reloading = false;
+        return;
+    }
+    nr_gateway_publish(plan);
+    nr_gateway_switch(plan, switched, world);
+}
+
+void world_reload(struct world *world, const char *text)
+{
+    struct nr_config *config = load_config(world, text);
+
+    world->reloading = true;
+    world->reload_applied = false;
+    nr_gateway_prepare(world->gateway, config, prepared, world);
+    nr_config_unref(config); /* the plan holds it */
 }
 
 static void gateway_drained(void *ctx)

@@ -71,6 +71,8 @@ struct world {
     struct client clients[CLIENTS];
     struct verdict verdict;
     char pattern[PATTERN_PERIOD + PIECE_BYTES];
+    bool reloading;
+    bool reload_applied;
     bool gateway_drained;
     bool health_stopped;
 };
@@ -85,6 +87,10 @@ bool world_busy(const struct world *world);
 /* kill -9 of an instance, and its restart on the same address. */
 void world_kill(struct world *world, struct instance *instance);
 void world_restart(struct world *world, struct instance *instance);
+
+/* Give the gateway this configuration; steps until !reloading, then reload_applied tells. One at a
+ * time. */
+void world_reload(struct world *world, const char *text);
 
 /* Drain everything, in the order a real shutdown has, and check for leaks. */
 void world_done(struct world *world);

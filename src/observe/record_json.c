@@ -36,6 +36,8 @@ static const struct {
     {NR_RECORD_RETRY_NO_TIME, "not retried: no time was left"},
     {NR_RECORD_RETRY_COMMITTED, "not retried: the answer had begun"},
     {NR_RECORD_RETRY_SPENT, "not retried: all attempts were used"},
+    {NR_RECORD_RETRY_OVERLOADED, "not retried: the service said that it is overloaded"},
+    {NR_RECORD_RETRY_BUDGET, "not retried: the service's retry budget was used up"},
     {NR_RECORD_FIELD_DROPPED, "a field was left out: its value had a character that none may have"},
 };
 

@@ -9,7 +9,11 @@
  *      MUST NOT automatically retry non-idempotent requests", unless it knows that the
  *      request was never applied.
  *   4. Is all of the body still at hand?
- *   5. Is an attempt left? 6. Is time left? */
+ *   5. Has the service, or a layer below us, said that it is overloaded and that repeating only
+ *      makes it worse? Then only one layer has retried, the one that knew most.
+ *   6. Is an attempt left? 7. Is time left?
+ *   8. Does the service's budget bear it? Last, because only a repeat that would really be made may
+ *      be paid for. */
 #include "policy/retry.h"
 
 static enum nr_retry_verdict no(enum nr_record_flag flag, uint16_t *ret_flag)
@@ -28,9 +32,13 @@ enum nr_retry_verdict nr_retry_decide(const struct nr_retry_facts *facts, uint16
         return no(NR_RECORD_RETRY_UNSAFE, ret_flag);
     if (facts->body_lost)
         return no(NR_RECORD_RETRY_NO_BODY, ret_flag);
+    if (facts->overloaded)
+        return no(NR_RECORD_RETRY_OVERLOADED, ret_flag);
     if (facts->attempts >= facts->attempts_max)
         return no(NR_RECORD_RETRY_SPENT, ret_flag);
     if (facts->left_ns < NR_RETRY_LEFT_NS_MIN)
         return no(NR_RECORD_RETRY_NO_TIME, ret_flag);
+    if (facts->budget_spent)
+        return no(NR_RECORD_RETRY_BUDGET, ret_flag);
     return NR_RETRY_GO;
 }

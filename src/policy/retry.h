@@ -14,12 +14,14 @@
 struct nr_retry_facts {
     uint32_t attempts;     /* made so far, the failed one included */
     uint32_t attempts_max; /* in all; 0 counts as 1 */
-    uint64_t left_ns;      /* until the deadline */
-    bool listed;           /* this kind of failure is one that is retried at all */
-    bool idempotent;       /* doing it twice is as good as once */
-    bool maybe_processed;  /* the service may have acted on the request */
-    bool committed;        /* a part of the answer has reached whoever asked */
-    bool body_lost;        /* a part of the request's body has gone out and was not kept */
+    uint64_t left_ns; /* until the deadline, after the pause before the repeat if there is one */
+    bool listed;      /* this kind of failure is one that is retried at all */
+    bool idempotent;  /* doing it twice is as good as once */
+    bool maybe_processed; /* the service may have acted on the request */
+    bool committed;       /* a part of the answer has reached whoever asked */
+    bool body_lost;       /* a part of the request's body has gone out and was not kept */
+    bool overloaded;      /* the answer said "overloaded, do not retry": a layer below has tried */
+    bool budget_spent;    /* nr_retry_budget_left is 0; who gets NR_RETRY_GO takes from it then */
 };
 
 /* Less than this is not worth an attempt: an upstream is told its time in whole milliseconds. */

@@ -9,7 +9,8 @@
 
 #define S ((uint64_t)1000000000)
 
-/* Columns: attempts, max, left, listed, idempotent, maybe processed, committed, body lost. */
+/* Columns: attempts, max, left, listed, idempotent, maybe processed, committed, body lost,
+ * overloaded, budget spent. */
 static void verdicts(void **state)
 {
     /* clang-format off */
@@ -19,29 +20,35 @@ static void verdicts(void **state)
         enum nr_retry_verdict verdict;
         uint16_t flag;
     } cases[] = {
-        {"a GET whose connection was refused", {1, 2, S, true, true, false, false, false}, NR_RETRY_GO, 0},
-        {"a GET that was reset", {1, 2, S, true, true, true, false, false}, NR_RETRY_GO, 0},
-        {"a POST refused: nobody has seen it", {1, 2, S, true, false, false, false, false}, NR_RETRY_GO, 0},
-        {"a POST reset: RFC 9110, 9.2.2", {1, 2, S, true, false, true, false, false},
+        {"a GET whose connection was refused", {1, 2, S, true, true, false, false, false, false, false}, NR_RETRY_GO, 0},
+        {"a GET that was reset", {1, 2, S, true, true, true, false, false, false, false}, NR_RETRY_GO, 0},
+        {"a POST refused: nobody has seen it", {1, 2, S, true, false, false, false, false, false, false}, NR_RETRY_GO, 0},
+        {"a POST reset: RFC 9110, 9.2.2", {1, 2, S, true, false, true, false, false, false, false},
          NR_RETRY_NO, NR_RECORD_RETRY_UNSAFE},
-        {"the answer has begun", {1, 2, S, true, true, true, true, false},
+        {"the answer has begun", {1, 2, S, true, true, true, true, false, false, false},
          NR_RETRY_NO, NR_RECORD_RETRY_COMMITTED},
-        {"the answer has begun, and all else speaks against it too", {2, 2, 0, false, false, true, true, true},
+        {"the answer has begun, and all else speaks against it too", {2, 2, 0, false, false, true, true, true, false, false},
          NR_RETRY_NO, NR_RECORD_RETRY_COMMITTED},
-        {"a kind of failure that is not retried", {1, 2, S, false, true, true, false, false}, NR_RETRY_NOT_LISTED, 0},
-        {"a PUT of 1 MB, half sent", {1, 2, S, true, true, true, false, true},
+        {"a kind of failure that is not retried", {1, 2, S, false, true, true, false, false, false, false}, NR_RETRY_NOT_LISTED, 0},
+        {"a PUT of 1 MB, half sent", {1, 2, S, true, true, true, false, true, false, false},
          NR_RETRY_NO, NR_RECORD_RETRY_NO_BODY},
-        {"the second of two attempts", {2, 2, S, true, true, false, false, false},
+        {"the second of two attempts", {2, 2, S, true, true, false, false, false, false, false},
          NR_RETRY_NO, NR_RECORD_RETRY_SPENT},
-        {"attempts: 1", {1, 1, S, true, true, false, false, false},
+        {"attempts: 1", {1, 1, S, true, true, false, false, false, false, false},
          NR_RETRY_NO, NR_RECORD_RETRY_SPENT},
-        {"attempts: 0 is 1", {1, 0, S, true, true, false, false, false},
+        {"attempts: 0 is 1", {1, 0, S, true, true, false, false, false, false, false},
          NR_RETRY_NO, NR_RECORD_RETRY_SPENT},
-        {"the deadline has passed", {1, 2, 0, true, true, false, false, false},
+        {"the deadline has passed", {1, 2, 0, true, true, false, false, false, false, false},
          NR_RETRY_NO, NR_RECORD_RETRY_NO_TIME},
-        {"less than a millisecond is left", {1, 2, 999999, true, true, false, false, false},
+        {"less than a millisecond is left", {1, 2, 999999, true, true, false, false, false, false, false},
          NR_RETRY_NO, NR_RECORD_RETRY_NO_TIME},
-        {"a millisecond is left", {1, 2, 1000000, true, true, false, false, false}, NR_RETRY_GO, 0},
+        {"the service says that it is overloaded", {1, 3, S, true, true, false, false, false, true, true},
+         NR_RETRY_NO, NR_RECORD_RETRY_OVERLOADED},
+        {"the budget is spent", {1, 3, S, true, true, false, false, false, false, true},
+         NR_RETRY_NO, NR_RECORD_RETRY_BUDGET},
+        {"the budget is asked last", {3, 3, S, true, true, false, false, false, false, true},
+         NR_RETRY_NO, NR_RECORD_RETRY_SPENT},
+        {"a millisecond is left", {1, 2, 1000000, true, true, false, false, false, false, false}, NR_RETRY_GO, 0},
     };
     /* clang-format on */
 
@@ -54,10 +61,10 @@ static void verdicts(void **state)
     }
 }
 
-/* All 2^5 facts: a repeat never follows when one of the five safety conditions is hurt. */
+/* All 2^7 facts: a repeat never follows when one of the seven safety conditions is hurt. */
 static void never_unsafe(void **state)
 {
-    for (unsigned bits = 0; bits < 32; bits++) {
+    for (unsigned bits = 0; bits < 128; bits++) {
         for (uint32_t attempts = 1; attempts < 4; attempts++) {
             struct nr_retry_facts facts = {
                 .attempts = attempts,
@@ -68,9 +75,12 @@ static void never_unsafe(void **state)
                 .maybe_processed = bits & 4,
                 .committed = bits & 8,
                 .body_lost = bits & 16,
+                .overloaded = bits & 32,
+                .budget_spent = bits & 64,
             };
             uint16_t flag = 0;
-            bool safe = facts.listed && !facts.committed && !facts.body_lost && attempts < 3 &&
+            bool safe = facts.listed && !facts.overloaded && !facts.budget_spent &&
+                        !facts.committed && !facts.body_lost && attempts < 3 &&
                         (facts.idempotent || !facts.maybe_processed);
 
             assert_int_equal(nr_retry_decide(&facts, &flag) == NR_RETRY_GO, safe);

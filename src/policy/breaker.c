@@ -183,7 +183,7 @@ static void open_up(struct nr_breaker *b, const struct nr_breaker_conf *conf, ui
     double open_ns = (double)conf->open_ns;
     double most_ns = conf->open_max_ns > 0 ? (double)conf->open_max_ns : 0x1p62;
 
-    if (b->state == NR_BREAKER_CLOSED && now_ns - b->since_ns >= b->open_ns)
+    if (b->state == NR_BREAKER_CLOSED && now_ns >= b->since_ns + b->open_ns)
         b->trips = 0;
     for (uint32_t i = 0; i < b->trips && open_ns < most_ns && conf->open_factor > 1; i++)
         open_ns *= conf->open_factor;

@@ -13,7 +13,23 @@
  *
  * 16 bytes for any limit, against eight bytes per unit for the exact log. The first window starts
  * with the key's first unit, and a key that was silent for a whole window starts anew, so keys do
- * not turn over in step. The share is computed in whole numbers and rounded against the client. */
+ * not turn over in step. The share is computed in whole numbers and rounded against the client.
+ *
+ * Accuracy, measured by bench/micro_limit.c: 100 a minute, a million requests, in % of them.
+ *
+ *      offered                     allowed   by the exact log   over 100   most in a minute
+ *      half the limit              100.0     100.0              0          87
+ *      90 % of it                   98.0      97.3              5.2        117
+ *      the limit                    93.5      92.5              10.7       117
+ *      twice the limit              49.4      49.6              3.7        106
+ *      ten times the limit           9.9      10.0              0.001      101
+ *      half, in bursts of 20        94.1      93.2              3.2        150
+ *      twice, in bursts of 80       34.5      34.5              5.9        190
+ *
+ * (Poisson arrivals. "over 100" are allowed requests that made the minute before them hold more
+ * than 100.) So over time both allow nearly the same number, even traffic is kept within 17 %, and
+ * who uses his minute in bursts may get nearly twice the limit in the worst minute; that is
+ * the bound, too. Who can't bear it takes the exact log. */
 #include "policy/limit_algorithm.h"
 
 struct window {

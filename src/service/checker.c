@@ -15,6 +15,7 @@
 
 #include "base/assert.h"
 #include "codec/head.h"
+#include "codec/proxy_protocol.h"
 #include "service/state.h"
 
 enum {
@@ -182,11 +183,28 @@ static void http_start(struct check *check, const struct nr_addr *addr)
 
 /* ---- TCP ---- */
 
+/* An instance that waits for a PROXY header gets one that names nobody, or it would call us a
+ * broken proxy. Whether it takes it is not the question: its kernel has answered. */
+static void send_proxy_header(struct check *check)
+{
+    uint32_t mode = check->checker->service->conf->proxy_protocol;
+    struct nr_proxy_header header = {.version = mode == NR_PROXY_OUT_V1 ? 1 : 2, .local = true};
+    char bytes[NR_PROXY_WRITE_BYTES_MAX];
+    struct iovec part = {bytes, 0};
+
+    if (mode == NR_PROXY_OUT_OFF)
+        return;
+    part.iov_len = nr_proxy_write(bytes, &header);
+    (void)nr_sock_write(check->connect.sock, &part, 1);
+}
+
 static void tcp_connected(struct nr_op *op)
 {
     struct check *check = nr_container_of(op, struct check, connect.op);
 
     check->ok = op->result == NR_OK;
+    if (check->ok)
+        send_proxy_header(check);
     if (check->ok)
         nr_sock_close(check->connect.sock, NR_CLOSE_GRACEFUL);
     nr_timer_disarm(check->checker->io, &check->timer);

@@ -76,11 +76,12 @@ static void tcp_over(struct nr_tcp_owner *owner, void *lease, struct nr_record *
 
 static uint32_t service_named(const struct nr_gateway_snapshot *snapshot, struct nr_span name)
 {
-    for (uint32_t i = 0; i < snapshot->service_count; i++)
-        if (nr_span_eq(snapshot->services[i]->conf->name, name))
-            return i;
-    nr_assert(!"a service that the loader has seen");
-    return 0;
+    uint32_t i = 0;
+
+    while (i < snapshot->service_count && !nr_span_eq(snapshot->services[i]->conf->name, name))
+        i++;
+    nr_assert(i < snapshot->service_count); /* the loader has seen it */
+    return i;
 }
 
 static void serve_tcp(struct nr_gateway_port *port)

@@ -307,6 +307,13 @@ def _scalar(value):
 
 # ---- naru
 
+def sanitized():
+    """Is it a build with a sanitizer, which keeps what was freed in quarantine?"""
+    with open(NARU, "rb") as file:
+        program = file.read()
+    return b"__asan_init" in program or b"__tsan_init" in program
+
+
 class Naru:
     """One naru on ports of its own.
 

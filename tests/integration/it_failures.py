@@ -9,7 +9,7 @@ import time
 
 import upstream
 import wire
-from harness import NARU, free_port, main, test
+from harness import NARU, free_port, main, sanitized, test
 
 MIB = 1024 * 1024
 
@@ -31,12 +31,6 @@ def never_answers(peer):
     """Reads one request and waits for the connection's end, so that a close shows."""
     peer.next()
     peer.expect_close(60, allow_reset=True)
-
-
-def sanitized():
-    with open(NARU, "rb") as file:
-        program = file.read()
-    return b"__asan_init" in program or b"__tsan_init" in program
 
 
 def reason(answer):

@@ -5,7 +5,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "policy/adaptive.h"
 #include "policy/breaker.h"
+#include "policy/bulkhead.h"
+#include "policy/deadline.h"
+#include "policy/eject.h"
+#include "policy/retry_budget.h"
 
 enum { ROUNDS = 15, REPEATS = 200000 };
 
@@ -15,6 +20,12 @@ struct bench {
     struct nr_random random;
     struct nr_breaker_conf conf;
     struct nr_breaker breaker;
+    struct nr_retry_budget budget;
+    struct nr_bulkhead bulkhead;
+    struct nr_bulkhead_node node;
+    struct nr_adaptive adaptive;
+    struct nr_eject eject;
+    struct nr_eject_host hosts[3];
     uint64_t now_ns;
 };
 
@@ -76,11 +87,65 @@ static void breakers(struct bench *bench)
     run("breaker: refuse", bench, breaker_refuse);
 }
 
+static void bulkhead_call(struct bench *bench)
+{
+    enum nr_bulkhead_verdict verdict;
+
+    bench->now_ns += 1000;
+    if (nr_bulkhead_enter(&bench->bulkhead, &nr_bulkhead_conf_default, &bench->node, bench->now_ns,
+                          NR_TIME_NEVER, true) != NR_BULKHEAD_GRANTED)
+        abort();
+    nr_bulkhead_leave(&bench->bulkhead, &bench->node);
+    if (nr_bulkhead_next(&bench->bulkhead, &nr_bulkhead_conf_default, bench->now_ns, &verdict))
+        abort();
+}
+
+static void budget_request(struct bench *bench)
+{
+    bench->now_ns += 1000;
+    nr_retry_budget_request(&bench->budget, &nr_retry_budget_conf_default, bench->now_ns);
+}
+
+static void budget_take(struct bench *bench)
+{
+    bench->now_ns += 1000;
+    nr_retry_budget_take(&bench->budget, &nr_retry_budget_conf_default, bench->now_ns);
+}
+
+static void adaptive_report(struct bench *bench)
+{
+    bench->now_ns += 1000;
+    nr_adaptive_report(&bench->adaptive, &nr_adaptive_conf_default, bench->now_ns, S / 100, 10,
+                       false);
+}
+
+static void eject_report(struct bench *bench)
+{
+    bench->now_ns += 1000;
+    nr_eject_report(&bench->eject, &nr_eject_conf_default, (uint32_t)(bench->now_ns / 1000 % 3),
+                    bench->now_ns, &bench->random, NR_EJECT_OK, S / 100);
+}
+
+static void others(struct bench *bench)
+{
+    nr_bulkhead_init(&bench->bulkhead);
+    nr_bulkhead_node_init(&bench->node);
+    run("bulkhead: enter + leave + next", bench, bulkhead_call);
+    nr_retry_budget_init(&bench->budget, &nr_retry_budget_conf_default, bench->now_ns);
+    run("retry budget: request", bench, budget_request);
+    run("retry budget: take", bench, budget_take);
+    nr_adaptive_init(&bench->adaptive, &nr_adaptive_conf_default, bench->now_ns);
+    run("adaptive limit: report", bench, adaptive_report);
+    nr_eject_init(&bench->eject, bench->hosts, 3);
+    run("ejection: report", bench, eject_report);
+}
+
 int main(void)
 {
     struct bench bench = {.now_ns = 0};
 
     nr_random_init(&bench.random, 1);
     breakers(&bench);
+    others(&bench);
     return 0;
 }

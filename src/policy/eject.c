@@ -199,8 +199,7 @@ static uint64_t latency_limit_us(const struct nr_eject *e, const struct nr_eject
     return (uint64_t)limit_us;
 }
 
-static uint32_t settle_host(struct nr_eject *e, const struct nr_eject_conf *conf,
-                            struct nr_eject_host *host, uint64_t now_ns)
+static uint32_t settle_host(struct nr_eject *e, struct nr_eject_host *host, uint64_t now_ns)
 {
     if (!host->ejected) {
         host->times -= host->times > 0;
@@ -244,7 +243,7 @@ uint32_t nr_eject_tick(struct nr_eject *e, const struct nr_eject_conf *conf, uin
     enum nr_eject_why why;
 
     for (uint32_t i = 0; i < e->count; i++)
-        changed += settle_host(e, conf, &e->hosts[i], now_ns);
+        changed += settle_host(e, &e->hosts[i], now_ns);
     while ((host = worst(e, conf, rate_min, us_max, &why)) != NULL &&
            eject(e, conf, host, now_ns, random, why))
         changed++;

@@ -93,7 +93,7 @@ static double settle(struct nr_adaptive *a, const struct nr_adaptive_conf *conf,
         nr_adaptive_report(a, conf, *now_ns, (uint64_t)(10e6 * queued), in_flight, false);
         sum += i >= calls - calls / 10 ? in_flight : 0;
     }
-    return sum / (calls / 10);
+    return sum * 10 / calls;
 }
 
 static void finds_the_capacity_and_comes_back(void **state)

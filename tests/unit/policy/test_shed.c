@@ -17,7 +17,7 @@ static void a_sale_begins_and_ends(void **state)
     enum { C = NR_SHED_CALM, S = NR_SHED_SHEDDABLE, N = NR_SHED_NORMAL };
     static const struct {
         const char *name;
-        uint32_t at_ms;
+        uint64_t at_ms;
         struct nr_shed_input input;
         int level;
     } rows[] = {

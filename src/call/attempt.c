@@ -337,11 +337,15 @@ bool nr_attempt_start(struct nr_call *c, bool fresh, int *ret_reason)
 {
     struct nr_attempt *a = &c->attempt;
     uint64_t now_ns = nr_io_now_ns(c->io);
-    uint32_t instance =
-        nr_service_pick(c->service, nr_io_random(c->io), now_ns, c->tried, ret_reason);
+    struct nr_pick pick = {
+        .now_ns = now_ns, .tried = c->tried, .key = c->key, .has_key = c->has_key};
+    uint32_t instance = nr_service_pick_by(c->service, nr_io_random(c->io), &pick);
 
-    if (instance == NR_INSTANCE_NONE)
+    if (instance == NR_INSTANCE_NONE) {
+        *ret_reason = pick.reason;
         return false;
+    }
+    c->record->flags |= pick.flags;
     c->attempts++;
     if (c->attempts == 1)
         c->first_start_ns = now_ns;

@@ -216,6 +216,8 @@ struct nr_exchange *nr_call_open(struct nr_io *io, const struct nr_call_conf *co
     c->record = conf->record;
     c->budget = conf->budget;
     c->deadline = conf->deadline;
+    c->key = conf->key;
+    c->has_key = conf->has_key;
     c->ended_at_open = conf->ended;
     nr_timer_init(&c->timer, &timer_kind);
     nr_op_init(&c->failed_op, &failed_kind);
@@ -225,6 +227,11 @@ struct nr_exchange *nr_call_open(struct nr_io *io, const struct nr_call_conf *co
     else if (!nr_attempt_start(c, false, &reason))
         fail_at_once(c, (enum nr_reason)reason);
     return &c->x;
+}
+
+uint32_t nr_call_instance(const struct nr_exchange *call)
+{
+    return call_of(call)->attempt.instance;
 }
 
 enum nr_reason nr_call_reason(const struct nr_exchange *call)

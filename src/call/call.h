@@ -45,6 +45,8 @@ struct nr_call_conf {
     struct nr_call_budget *budget; /* NULL: no body is kept */
     const struct nr_exchange_events *events;
     void *owner;
+    uint64_t key; /* for services that balance by one: see struct nr_pick */
+    bool has_key;
     bool ended; /* no request body follows */
 };
 
@@ -53,6 +55,9 @@ struct nr_call; /* allocated from conf->arena; everything inside it ends before 
 /* Start. Returns the exchange to speak to. Events come later, also the failure to find any
  * instance: `end` without a final head, nr_call_reason saying why. */
 struct nr_exchange *nr_call_open(struct nr_io *io, const struct nr_call_conf *conf);
+
+/* From its final head on: the instance that answers. */
+uint32_t nr_call_instance(const struct nr_exchange *call);
 
 /* In and after `end`'s start: why there is no (complete) answer; NR_REASON_NONE if there is. */
 enum nr_reason nr_call_reason(const struct nr_exchange *call);

@@ -100,8 +100,10 @@ struct nr_call {
     struct nr_replay replay;
     uint64_t first_start_ns;
     uint64_t tried; /* instances, as nr_service_pick wants them */
+    uint64_t key;
     uint32_t attempts;
     enum nr_reason reason;
+    bool has_key;
     bool ended_at_open; /* no request body */
     bool committed;     /* the final head has reached the owner */
     bool answered;      /* the answer is complete */

@@ -15,6 +15,7 @@
  *   - the call ends within the answer: `down` is reset, so that the client cannot take the part for
  * the whole. */
 #include "base/assert.h"
+#include "gateway/affinity.h"
 #include "gateway/request.h"
 
 enum { HOPS_MAX = 16 };
@@ -237,6 +238,8 @@ static void up_head(struct nr_exchange *up, struct nr_head *head, bool ended)
         outlive_view(request);
     } else {
         nr_forward_response(request, head);
+        if (nr_unlikely(request->sticky))
+            nr_affinity_answer(request, head);
     }
     request->answer_ended = ended;
     request->answer_passed = ended;
@@ -433,10 +436,13 @@ void nr_proxy_request(struct nr_handler *handler, struct nr_exchange *x, struct 
     struct nr_gateway_port *port = nr_container_of(handler, struct nr_gateway_port, handler);
     const struct nr_peer *peer = nr_exchange_peer(x);
     struct nr_request *request = begin(port, x, head, ended, peer);
+    uint64_t key = 0;
+    bool keyed;
 
     if (!route(request))
         return;
     start_deadline(request, peer);
+    keyed = nr_affinity_key(request, peer, &key);
     nr_forward_request(request, peer);
     if (request->plan != NULL && !nr_plan_request(request))
         return;
@@ -450,6 +456,8 @@ void nr_proxy_request(struct nr_handler *handler, struct nr_exchange *x, struct 
                                                      .budget = &port->worker->budget,
                                                      .events = &up_events,
                                                      .owner = request,
+                                                     .key = key,
+                                                     .has_key = keyed,
                                                      .ended = ended,
                                                  });
 }

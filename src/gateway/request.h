@@ -41,6 +41,8 @@ struct nr_request {
     uint64_t body_bytes_max;
     const struct nr_plan *plan; /* of the route; NULL: none, or no route yet */
     bool tls;                   /* the client's connection */
+    uint64_t token;             /* of the client's sticky cookie; 0: none */
+    bool sticky;                /* the service wants one */
     bool local_answer;          /* we answer ourselves */
     bool head_sent;             /* the final one */
     bool request_ended;         /* the client's side: nothing but `pending` is to come */

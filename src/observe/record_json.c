@@ -38,6 +38,8 @@ static const struct {
     {NR_RECORD_RETRY_SPENT, "not retried: all attempts were used"},
     {NR_RECORD_RETRY_OVERLOADED, "not retried: the service said that it is overloaded"},
     {NR_RECORD_RETRY_BUDGET, "not retried: the service's retry budget was used up"},
+    {NR_RECORD_PANIC, "panic: too few instances were healthy, so health was ignored"},
+    {NR_RECORD_STANDBY, "instances of a lower priority took part"},
     {NR_RECORD_FIELD_DROPPED, "a field was left out: its value had a character that none may have"},
 };
 

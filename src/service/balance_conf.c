@@ -10,13 +10,12 @@
 static const struct nr_schema_word algorithms[] = {
     {"round_robin", NR_BALANCE_ROUND_ROBIN, "in turn, smoothly by weight"},
     {"least_requests", NR_BALANCE_LEAST_REQUESTS, "the one with the fewest requests in flight"},
-    {"least_connections", NR_BALANCE_LEAST_REQUESTS, "the same by another name"},
     {"least_connections", NR_BALANCE_LEAST_REQUESTS, "the same, by its name for TCP"},
     {"p2c", NR_BALANCE_P2C, "the better of two random ones, by requests in flight and latency"},
     {"random", NR_BALANCE_RANDOM, "at random, by weight"},
     {"ip_hash", NR_BALANCE_IP_HASH, "by the client's network: /24 of IPv4, /64 of IPv6"},
     {"hash", NR_BALANCE_HASH, "by the key"},
-    {"sticky", NR_BALANCE_STICKY, "where the client was before, by a cookie; else as p2c"},
+    {"sticky", NR_BALANCE_STICKY, "where the client was before, by a cookie; else the least loaded"},
     {NULL, 0, NULL},
 };
 

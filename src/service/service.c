@@ -181,7 +181,8 @@ static uint32_t choose_by_key(struct nr_service *service, const struct nr_pick *
     if (service->table == NULL)
         return NR_BALANCE_NONE;
     return nr_balance_pick_hash(&service->set, service->table, pick->key, pick->tried,
-                                (uint32_t)(conf->bounded_load * 100 + 0.5), service->in_flight);
+                                (uint32_t)(conf->bounded_load * 100 + 0.5),
+                                service->in_flight + service->streams);
 }
 
 static uint32_t choose(struct nr_service *service, struct nr_random *random,
@@ -193,17 +194,18 @@ static uint32_t choose(struct nr_service *service, struct nr_random *random,
     case NR_BALANCE_ROUND_ROBIN: return nr_balance_pick_rr(&service->set, pick->tried);
     case NR_BALANCE_LEAST_REQUESTS: return nr_balance_pick_least(&service->set, pick->tried);
     case NR_BALANCE_RANDOM: return nr_balance_pick_random(&service->set, pick->tried, random);
-    case NR_BALANCE_P2C: break;
+    case NR_BALANCE_P2C:
+        if (nr_unlikely(pick->stream))
+            return nr_balance_pick_least(&service->set, pick->tried);
+        return nr_balance_pick_p2c(&service->set, pick->tried, random, pick->now_ns);
     default:
         if (pick->has_key)
             instance = choose_by_key(service, pick);
         if (instance != NR_BALANCE_NONE)
             return instance;
-        break;
-    }
-    if (nr_unlikely(pick->stream))
+        /* Evenly: where a client is put now, it may stay for long. */
         return nr_balance_pick_least(&service->set, pick->tried);
-    return nr_balance_pick_p2c(&service->set, pick->tried, random, pick->now_ns);
+    }
 }
 
 /* All that take calls were tried. Better one that stands by, or is in another zone, than one of
@@ -252,6 +254,7 @@ static uint32_t take(struct nr_service *service, struct nr_random *random, struc
     }
     pick->flags = service->flags;
     service->in_flight += !pick->stream;
+    service->streams += pick->stream;
     service->hosts[instance].in_flight++;
     service->instances[instance].picks++;
     return instance;
@@ -309,6 +312,8 @@ void nr_service_end_stream(struct nr_service *service, uint32_t instance, uint64
                            uint64_t connect_ns, bool ok)
 {
     nr_spinlock_lock(&service->lock);
+    nr_assert(service->streams > 0);
+    service->streams--;
     give_back(service, instance, now_ns, connect_ns, ok);
     nr_spinlock_unlock(&service->lock);
 }

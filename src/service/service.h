@@ -125,7 +125,7 @@ struct nr_pick {
     uint64_t now_ns;
     uint64_t tried;
     uint64_t key; /* nr_hash_bytes of the key, or a sticky token */
-    bool has_key; /* without it the algorithms by key pick as p2c does */
+    bool has_key; /* without it the algorithms by key take the least loaded */
     bool stream;  /* of bytes (TCP), for the whole of its life: see below */
     int reason;
     uint16_t flags; /* enum nr_record_flag: NR_RECORD_PANIC, NR_RECORD_STANDBY */

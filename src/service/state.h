@@ -100,7 +100,8 @@ struct nr_service {
     uint32_t old_path_count;
 
     _Alignas(NR_CACHE_LINE_BYTES) struct nr_spinlock lock;
-    uint32_t in_flight;     /* sum of all hosts */
+    uint32_t in_flight; /* calls on all hosts, without streams */
+    uint32_t streams;
     _Atomic uint32_t epoch; /* counts changes of the set; written under the lock */
     uint16_t flags;         /* of every pick, as in struct nr_pick */
     uint64_t warm_next_ns;  /* when shares must be worked out anew; NR_TIME_NEVER: not at all */

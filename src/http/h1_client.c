@@ -233,6 +233,12 @@ static void finish(struct nr_client_conn *cc)
     nr_h1_read_deadline(c, nr_io_now_ns(c->io) + cc->client->conf->idle_timeout_ns);
 }
 
+/* The answer is complete, and the owner has had all of it. */
+static bool answered(const struct nr_h1_msg *m)
+{
+    return m->in_done && m->in_told && !nr_h1_in_waits(m);
+}
+
 static bool complete(struct nr_h1_conn *c, struct nr_h1_msg *m)
 {
     bool out_over = m->out_done && nr_h1_out_flushed(c);
@@ -241,7 +247,7 @@ static bool complete(struct nr_h1_conn *c, struct nr_h1_msg *m)
         m->out_shut = true;
         nr_sock_shutdown(c->sock);
     }
-    return out_over && m->in_done && m->in_told && !nr_h1_in_waits(m);
+    return out_over && answered(m);
 }
 
 static void settle(struct nr_h1_conn *c)
@@ -261,6 +267,8 @@ static void settle(struct nr_h1_conn *c)
         nr_h1_out_flush(c);
     if (!m->ending && complete(c, m))
         nr_h1_end(m, NR_END_DONE);
+    if (!m->ending && c->out_failed && answered(m)) /* no receive is left that would tell */
+        nr_h1_end(m, NR_END_PEER_RESET);
     if (m->ending) {
         finish(cc);
     } else if (m->in_head) {

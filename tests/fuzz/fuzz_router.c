@@ -35,7 +35,7 @@ static bool host_sound(struct nr_span host)
 {
     for (size_t i = 0; i < host.len; i++)
         if (host.ptr[i] != nr_ascii_lower(host.ptr[i]) || host.ptr[i] == ':' ||
-            host.ptr[i] == '[' || (host.ptr[i] == '*' && i > 0))
+            host.ptr[i] == '[' || host.ptr[i] == ']' || (host.ptr[i] == '*' && i > 0))
             return false;
     return host.len > 0 && host.len < 64 && host.ptr[0] != '.' && host.ptr[host.len - 1] != '.';
 }

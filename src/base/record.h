@@ -41,13 +41,13 @@ struct nr_record_attempt {
 
 enum nr_record_flag {
     NR_RECORD_TUNNEL = 1,
-    NR_RECORD_RETRY_UNSAFE = 2,     /* not retried: method not idempotent and maybe processed */
-    NR_RECORD_RETRY_NO_BODY = 4,    /* not retried: the body was no longer replayable */
+    NR_RECORD_RETRY_UNSAFE = 2,        /* not retried: method not idempotent and maybe processed */
+    NR_RECORD_RETRY_NO_BODY = 4,       /* not retried: the body was no longer replayable */
     NR_RECORD_RETRY_OVERLOADED = 4096, /* not retried: the service said that it is overloaded */
     NR_RECORD_RETRY_BUDGET = 8192,     /* not retried: the service's retry budget is used up */
-    NR_RECORD_RETRY_NO_TIME = 8,    /* not retried: no time left */
-    NR_RECORD_RETRY_COMMITTED = 16, /* not retried: the answer had begun */
-    NR_RECORD_RETRY_SPENT = 32,     /* not retried: attempts used up */
+    NR_RECORD_RETRY_NO_TIME = 8,       /* not retried: no time left */
+    NR_RECORD_RETRY_COMMITTED = 16,    /* not retried: the answer had begun */
+    NR_RECORD_RETRY_SPENT = 32,        /* not retried: attempts used up */
     NR_RECORD_PATH_CUT = 64,
     NR_RECORD_FIELD_DROPPED = 128, /* a transform's value could not stand in a field */
     NR_RECORD_PANIC = 256,         /* too few instances were healthy: health was ignored */

@@ -21,6 +21,8 @@
 
 #define MS_NS ((uint64_t)1000000)
 
+enum { GROWS_MAX = 1000 }; /* steps: what has not reached its maximum by then grows no more */
+
 static const uint64_t retry_after_ms_max = 24 * 3600 * 1000;
 
 const struct nr_backoff_conf nr_backoff_conf_default = {
@@ -33,7 +35,7 @@ static double delay_of(const struct nr_backoff_conf *conf, uint32_t n)
 
     if (conf->factor <= 1) /* always the same step */
         sum = step * (double)n;
-    for (uint32_t i = 1; i < n && conf->factor > 1 && step < most; i++) {
+    for (uint32_t i = 1; i < n && i < GROWS_MAX && conf->factor > 1 && step < most; i++) {
         step *= conf->factor;
         sum += step;
     }

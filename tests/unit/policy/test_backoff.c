@@ -34,6 +34,7 @@ static void the_pause_lies_between(void **state)
         {"a factor of 3", {S, 3, 0, NR_BACKOFF_FULL}, 3, 0, 13000},
         {"a constant step", {S, 1, 0, NR_BACKOFF_ADDITIVE}, 1000000, 1000, 2000},
         {"a factor below 1 is 1", {S, 0.1, 30 * S, NR_BACKOFF_FULL}, 3, 0, 3000},
+        {"no base, no pause, however often", {0, 2, 30 * S, NR_BACKOFF_FULL}, UINT32_MAX, 0, 0},
         {"exact", {S, 2, 30 * S, NR_BACKOFF_EXACT}, 4, 8000, 8000},
     };
     struct nr_random random;

@@ -259,7 +259,7 @@ static void settle(struct nr_h1_conn *c)
         return;
     if (!m->ending && m->in_head)
         nr_h1_in_events(m);
-    if (!m->ending && m->want_writable && !c->blocked) {
+    if (!m->ending && m->want_writable && !c->blocked && (!c->out_failed || m->in_done)) {
         m->want_writable = false;
         m->x.events->writable(&m->x);
     }
@@ -296,7 +296,10 @@ static void expired(struct nr_h1_conn *c, bool writing)
     }
 }
 
-/* Not a byte has gone out: nothing can come back either. Otherwise the receive will tell. */
+/* Not a byte has gone out: nothing can come back either. Otherwise the receive will tell: either
+ * the end, or the answer of an upstream that did not want the rest. Once that is complete, whoever
+ * waits to send is asked for the rest after all, and it is dropped (settle): nothing else would
+ * ever end the exchange. */
 static void write_failed(struct nr_h1_conn *c)
 {
     struct nr_h1_msg *m = c->m;
@@ -305,7 +308,6 @@ static void write_failed(struct nr_h1_conn *c)
         return;
     if (!m->sent)
         nr_h1_end(m, NR_END_UNPROCESSED);
-    m->want_writable = false;
     nr_h1_kick(c);
 }
 

@@ -194,17 +194,23 @@ static void instance_request(struct nr_handler *handler, struct nr_exchange *x,
         request_complete(serving);
 }
 
+/* Only a head whose rest was lost on the way: nobody waits for an answer to it any more. */
 static void instance_refused(struct nr_handler *handler, struct nr_exchange *x,
                              struct nr_head *head, uint16_t status, const char *reason)
 {
     struct instance *instance = nr_container_of(handler, struct instance, handler);
+    struct serving *serving = nr_arena_zalloc(x->arena, sizeof(*serving));
 
-    (void)x;
     (void)head;
     (void)status;
     check(instance->world, strcmp(reason, "header_timeout") == 0,
           "the gateway sent an instance what is not HTTP");
-    instance_request(handler, x, head, true);
+    serving->instance = instance;
+    serving->x = x;
+    nr_timer_init(&serving->timer, &delay_kind);
+    x->events = &serving_events;
+    x->owner = serving;
+    nr_exchange_reset(x);
 }
 
 static void instance_start(struct instance *instance)

@@ -26,6 +26,8 @@ struct talk {
 struct side {
     struct nr_exchange *x;
     char *log;
+    uint64_t left; /* bytes of the body that were not taken at once */
+    bool goes_on;  /* send them when it is writable */
     bool open;
 };
 
@@ -67,8 +69,21 @@ static void on_trailers(struct nr_exchange *x, struct nr_head *trailers)
     note(x->owner, "trailers%s %d; ", "", trailers->field_count);
 }
 
+static uint64_t send_zeros(struct nr_exchange *x, uint64_t bytes, bool ended)
+{
+    char *body = calloc(1, bytes);
+    uint64_t taken = nr_exchange_send_body(x, (struct nr_span){body, bytes}, ended);
+
+    free(body);
+    return bytes - taken;
+}
+
 static void on_writable(struct nr_exchange *x)
 {
+    struct side *side = x->owner;
+
+    if (side->goes_on)
+        side->left = send_zeros(x, side->left, true);
 }
 
 static void on_end(struct nr_exchange *x, enum nr_end end)
@@ -96,12 +111,8 @@ static void ask(struct stage *stage, const char *method, int64_t length, uint64_
     nr_head_init_request(&head, &stage->arena, nr_span_of(method), NR_SPAN("up"), NR_SPAN("/"));
     head.body_length = length;
     nr_exchange_send_head(side->x, &head, length < 0);
-    if (send > 0) {
-        char *body = calloc(1, send);
-
-        nr_exchange_send_body(side->x, (struct nr_span){body, send}, false);
-        free(body);
-    }
+    if (send > 0)
+        side->left = send_zeros(side->x, send, false);
 }
 
 #define RESP(line, more, body) "HTTP/1.1 " line "\r\n" more "\r\n" body
@@ -297,6 +308,30 @@ static void test_pool_is_last_in_first_out(void **state)
     nr_sim_free(stage.sim);
 }
 
+/* An upstream that reads nothing answers, closes, and resets what still comes: the answer is whole,
+ * the rest of the request has nobody to go to, and the exchange must end. */
+static void test_early_answer_to_who_still_sends(void **state)
+{
+    struct stage stage;
+
+    stage_open(&stage, 1);
+    stage.wire.deaf = true;
+    ask(&stage, "POST", 1 << 20, 1 << 20);
+    stage.sides[0].goes_on = true;
+    stage_wait(&stage, 20);
+    assert_true(stage.sides[0].left > 0 && stage.sides[0].left < 1 << 20);
+    wire_send(&stage.wire,
+              NR_SPAN(RESP("413 Too Large", "Content-Length: 2\r\nConnection: close\r\n", "no")));
+    nr_sock_shutdown(stage.wire.sock);
+    stage_wait(&stage, 7);
+    assert_string_equal(stage.log, "head 413; no.; ");
+    wire_close(&stage.wire, NR_CLOSE_RESET);
+    stage_wait(&stage, 20);
+    assert_string_equal(stage.log, "head 413; no.; end done; ");
+    assert_int_equal(nr_client_counts(stage.client)->open, 0);
+    stage_close(&stage);
+}
+
 static void test_interims_are_bounded(void **state)
 {
     struct stage stage;
@@ -312,16 +347,17 @@ static void test_interims_are_bounded(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[NR_COUNT(talks) + 5] = {
+    struct CMUnitTest tests[NR_COUNT(talks) + 6] = {
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_connect_timeout),
         cmocka_unit_test(test_reset_while_connecting),
         cmocka_unit_test(test_pool_is_last_in_first_out),
         cmocka_unit_test(test_interims_are_bounded),
+        cmocka_unit_test(test_early_answer_to_who_still_sends),
     };
 
     for (size_t i = 0; i < NR_COUNT(talks); i++)
-        tests[i + 5] = (struct CMUnitTest){.name = talks[i].name,
+        tests[i + 6] = (struct CMUnitTest){.name = talks[i].name,
                                            .test_func = test_talk,
                                            .initial_state = (void *)(uintptr_t)&talks[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,7 +24,7 @@
  *
  * Errors. A refused or timed-out call has no latency to measure (refusals are fast, and would pull
  * the short average down), so errors are AIMD's business: a window that has any multiplies the
- * limit by `backoff` (once, because a hundred calls that time out together are one event), and does
+ * limit by `shrink` (once, because a hundred calls that time out together are one event), and does
  * not grow it. The floor holds in any case: with a limit of 1 nothing would be learnt any more. */
 #include "policy/adaptive.h"
 
@@ -44,7 +44,7 @@ const struct nr_adaptive_conf nr_adaptive_conf_default = {
     .smoothing = 0.2,
     .long_window = 600,
     .queue = 4,
-    .backoff = 0.9,
+    .shrink = 0.9,
     .window_ns = 100 * MS_NS,
     .window_min = 10,
 };
@@ -117,7 +117,7 @@ bool nr_adaptive_report(struct nr_adaptive *a, const struct nr_adaptive_conf *co
     if (now_ns < a->window_at_ns + conf->window_ns)
         return false;
     if (a->errors) /* needs no company: a service that answers nothing gives no samples */
-        a->limit *= conf->backoff;
+        a->limit *= conf->shrink;
     else if (a->samples < conf->window_min)
         return false;
     else

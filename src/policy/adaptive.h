@@ -18,7 +18,7 @@ struct nr_adaptive_conf {
     double smoothing;     /* how much of each new limit is taken over, 0 to 1 */
     uint32_t long_window; /* samples of the long average */
     uint32_t queue;       /* calls that may queue at the service: what lets the limit grow */
-    double backoff;       /* each window with errors multiplies the limit by this, 0 to 1 */
+    double shrink;        /* each window with errors multiplies the limit by this, 0 to 1 */
     uint64_t window_ns;   /* samples are averaged for so long; 0: each counts alone */
     uint32_t window_min;  /* and until there are so many */
 };

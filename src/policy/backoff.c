@@ -46,17 +46,17 @@ static double delay_of(const struct nr_backoff_conf *conf, uint32_t n)
 
 uint64_t nr_backoff_ns(const struct nr_backoff_conf *conf, uint32_t n, struct nr_random *random)
 {
-    double delay;
+    double delay_ns;
 
     if (n == 0)
         return 0;
-    delay = delay_of(conf, n);
+    delay_ns = delay_of(conf, n);
     switch (conf->jitter) {
-    case NR_BACKOFF_FULL: return (uint64_t)(delay * nr_random_unit(random));
-    case NR_BACKOFF_ADDITIVE: return (uint64_t)(delay * (1 + nr_random_unit(random)));
+    case NR_BACKOFF_FULL: return (uint64_t)(delay_ns * nr_random_unit(random));
+    case NR_BACKOFF_ADDITIVE: return (uint64_t)(delay_ns * (1 + nr_random_unit(random)));
     case NR_BACKOFF_EXACT: break;
     }
-    return (uint64_t)delay;
+    return (uint64_t)delay_ns;
 }
 
 bool nr_retry_after_parse(struct nr_span text, uint64_t *ret_delay_ms)

@@ -145,7 +145,7 @@ static void any_schedule(void **state)
         conf.min = (uint32_t)nr_random_below(&random, 50);
         conf.max = (uint32_t)nr_random_below(&random, 300);
         conf.smoothing = nr_random_unit(&random);
-        conf.backoff = nr_random_unit(&random);
+        conf.shrink = nr_random_unit(&random);
         conf.window_ns = nr_random_below(&random, 100 * MS);
         conf.window_min = (uint32_t)nr_random_below(&random, 5);
         conf.window_min += conf.window_min == 0;

@@ -114,108 +114,105 @@ static void the_share(void **state)
 }
 
 /* An interval: for each host so many calls, so many of them good, each of so many ms. */
+static const struct {
+    const char *name;
+    uint32_t hosts;
+    struct {
+        uint32_t calls, good, ms;
+    } is[6];
+    int ejected; /* -1: nobody */
+    enum nr_eject_why why;
+} outlier_rows[] = {
+    /* rates 1 1 1 1 0.5: mean 0.9, σ 0.2, limit 0.52 */
+    {"half fail on one of five",
+     5,
+     {{100, 100, 10}, {100, 100, 10}, {100, 50, 10}, {100, 100, 10}, {100, 100, 10}},
+     2,
+     NR_EJECT_BY_RATE},
+    {"nobody compares four hosts",
+     4,
+     {{100, 100, 10}, {100, 100, 10}, {100, 0, 10}, {100, 100, 10}},
+     -1,
+     0},
+    {"or 99 calls",
+     5,
+     {{100, 100, 10}, {100, 100, 10}, {99, 0, 10}, {100, 100, 10}, {100, 100, 10}},
+     -1,
+     0},
+    {"all fail alike: it is not the host",
+     5,
+     {{100, 50, 10}, {100, 50, 10}, {100, 50, 10}, {100, 50, 10}, {100, 50, 10}},
+     -1,
+     0},
+    /* rates 1 1 1 0.5 0.4: mean 0.78, σ 0.272, limit 0.263 */
+    {"two that are bad hide behind each other",
+     5,
+     {{100, 100, 10}, {100, 100, 10}, {100, 100, 10}, {100, 50, 10}, {100, 40, 10}},
+     -1,
+     0},
+    /* rates 1 1 1 1 0.7 0.5: mean 0.867, σ 0.197, limit 0.492 */
+    {"1.86 σ",
+     6,
+     {{100, 100, 10}, {100, 100, 10}, {100, 100, 10}, {100, 70, 10}, {100, 50, 10}, {100, 100, 10}},
+     -1,
+     0},
+    {"ten times as slow as the others",
+     5,
+     {{100, 100, 20}, {100, 100, 21}, {100, 100, 22}, {200, 200, 200}, {100, 100, 23}},
+     3,
+     NR_EJECT_BY_LATENCY},
+    {"just under three times the median",
+     5,
+     {{100, 100, 20}, {100, 100, 21}, {100, 100, 22}, {200, 200, 65}, {100, 100, 23}},
+     -1,
+     0},
+    {"one that would move any mean",
+     5,
+     {{100, 100, 20}, {100, 100, 21}, {100, 100, 22}, {200, 200, 10000}, {100, 100, 23}},
+     3,
+     NR_EJECT_BY_LATENCY},
+    {"ten times as slow, but still fast",
+     5,
+     {{100, 100, 2}, {100, 100, 2}, {100, 100, 2}, {200, 200, 20}, {100, 100, 2}},
+     -1,
+     0},
+    {"all slow alike",
+     5,
+     {{100, 100, 2000}, {100, 100, 2000}, {100, 100, 2000}, {200, 200, 2000}, {100, 100, 2000}},
+     -1,
+     0},
+    {"the slowest goes if only one may",
+     6,
+     {{100, 100, 20},
+      {100, 100, 20},
+      {100, 100, 20},
+      {200, 200, 400},
+      {100, 100, 20},
+      {100, 100, 500}},
+     5,
+     NR_EJECT_BY_LATENCY},
+};
+
 static void outliers(void **state)
 {
-    static const struct {
-        const char *name;
-        uint32_t hosts;
-        struct {
-            uint32_t calls, good, ms;
-        } is[6];
-        int ejected; /* -1: nobody */
-        enum nr_eject_why why;
-    } rows[] = {
-        /* rates 1 1 1 1 0.5: mean 0.9, σ 0.2, limit 0.52 */
-        {"half fail on one of five",
-         5,
-         {{100, 100, 10}, {100, 100, 10}, {100, 50, 10}, {100, 100, 10}, {100, 100, 10}},
-         2,
-         NR_EJECT_BY_RATE},
-        {"nobody compares four hosts",
-         4,
-         {{100, 100, 10}, {100, 100, 10}, {100, 0, 10}, {100, 100, 10}},
-         -1,
-         0},
-        {"or 99 calls",
-         5,
-         {{100, 100, 10}, {100, 100, 10}, {99, 0, 10}, {100, 100, 10}, {100, 100, 10}},
-         -1,
-         0},
-        {"all fail alike: it is not the host",
-         5,
-         {{100, 50, 10}, {100, 50, 10}, {100, 50, 10}, {100, 50, 10}, {100, 50, 10}},
-         -1,
-         0},
-        /* rates 1 1 1 0.5 0.4: mean 0.78, σ 0.272, limit 0.263 */
-        {"two that are bad hide behind each other",
-         5,
-         {{100, 100, 10}, {100, 100, 10}, {100, 100, 10}, {100, 50, 10}, {100, 40, 10}},
-         -1,
-         0},
-        /* rates 1 1 1 1 0.7 0.5: mean 0.867, σ 0.197, limit 0.492 */
-        {"1.86 σ",
-         6,
-         {{100, 100, 10},
-          {100, 100, 10},
-          {100, 100, 10},
-          {100, 70, 10},
-          {100, 50, 10},
-          {100, 100, 10}},
-         -1,
-         0},
-        {"ten times as slow as the others",
-         5,
-         {{100, 100, 20}, {100, 100, 21}, {100, 100, 22}, {200, 200, 200}, {100, 100, 23}},
-         3,
-         NR_EJECT_BY_LATENCY},
-        {"just under three times the median",
-         5,
-         {{100, 100, 20}, {100, 100, 21}, {100, 100, 22}, {200, 200, 65}, {100, 100, 23}},
-         -1,
-         0},
-        {"one that would move any mean",
-         5,
-         {{100, 100, 20}, {100, 100, 21}, {100, 100, 22}, {200, 200, 10000}, {100, 100, 23}},
-         3,
-         NR_EJECT_BY_LATENCY},
-        {"ten times as slow, but still fast",
-         5,
-         {{100, 100, 2}, {100, 100, 2}, {100, 100, 2}, {200, 200, 20}, {100, 100, 2}},
-         -1,
-         0},
-        {"all slow alike",
-         5,
-         {{100, 100, 2000}, {100, 100, 2000}, {100, 100, 2000}, {200, 200, 2000}, {100, 100, 2000}},
-         -1,
-         0},
-        {"the slowest goes if only one may",
-         6,
-         {{100, 100, 20},
-          {100, 100, 20},
-          {100, 100, 20},
-          {200, 200, 400},
-          {100, 100, 20},
-          {100, 100, 500}},
-         5,
-         NR_EJECT_BY_LATENCY},
-    };
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    (void)state;
+    for (size_t i = 0; i < sizeof(outlier_rows) / sizeof(outlier_rows[0]); i++) {
         struct world w;
 
-        print_message("# %s\n", rows[i].name);
-        begin(&w, rows[i].hosts);
+        print_message("# %s\n", outlier_rows[i].name);
+        begin(&w, outlier_rows[i].hosts);
         w.conf.consecutive_5xx = 0;
-        for (uint32_t h = 0; h < rows[i].hosts; h++)
-            for (uint32_t c = 0; c < rows[i].is[h].calls; c++)
+        for (uint32_t h = 0; h < outlier_rows[i].hosts; h++)
+            for (uint32_t c = 0; c < outlier_rows[i].is[h].calls; c++)
                 nr_eject_report(&w.e, &w.conf, h, w.now_ns, &w.random,
-                                c < rows[i].is[h].good ? NR_EJECT_OK : NR_EJECT_5XX,
-                                rows[i].is[h].ms * MS);
-        assert_int_equal(nr_eject_tick(&w.e, &w.conf, w.now_ns, &w.random), rows[i].ejected >= 0);
-        for (uint32_t h = 0; h < rows[i].hosts; h++)
-            assert_int_equal(w.hosts[h].ejected, (int)h == rows[i].ejected);
-        if (rows[i].ejected >= 0)
-            assert_int_equal(w.hosts[rows[i].ejected].why, rows[i].why);
+                                c < outlier_rows[i].is[h].good ? NR_EJECT_OK : NR_EJECT_5XX,
+                                outlier_rows[i].is[h].ms * MS);
+        assert_int_equal(nr_eject_tick(&w.e, &w.conf, w.now_ns, &w.random),
+                         outlier_rows[i].ejected >= 0);
+        for (uint32_t h = 0; h < outlier_rows[i].hosts; h++)
+            assert_int_equal(w.hosts[h].ejected, (int)h == outlier_rows[i].ejected);
+        if (outlier_rows[i].ejected >= 0)
+            assert_int_equal(w.hosts[outlier_rows[i].ejected].why, outlier_rows[i].why);
         assert_int_equal(nr_eject_tick(&w.e, &w.conf, w.now_ns, &w.random), 0); /* a new interval */
     }
 }

@@ -180,11 +180,9 @@ static void answers_become_addresses(void **state)
         enum nr_code code;
         uint32_t count, ttl_s;
     } cases[] = {
-        {"one.test", NR_OK, 1, 30},
-        {"both.test", NR_OK, 3, 40},
+        {"one.test", NR_OK, 1, 30},         {"both.test", NR_OK, 3, 40},
         {"alias.test", NR_OK, 1, 7}, /* the alias expires first */
-        {"many.test", NR_OK, 20, 101},
-        {"missing.test", NR_ENAME, 0, 0},
+        {"many.test", NR_OK, 20, 101},      {"missing.test", NR_ENAME, 0, 0},
         {"empty.test", NR_ENAME, 0, 0},     /* it exists, without an address */
         {"broken.test", NR_ETIMEOUT, 0, 0}, /* the servers' trouble says nothing of the name */
     };

@@ -46,8 +46,10 @@ int nr_cmd_serve(const struct nr_args *args)
         return NR_EXIT_FAILURE;
     serve->notify = getenv("NOTIFY_SOCKET");
     serve->inherited = calloc(NR_INHERITED_MAX, sizeof(*serve->inherited));
-    if (serve->inherited == NULL)
+    if (serve->inherited == NULL) {
+        free(serve);
         return NR_EXIT_FAILURE;
+    }
     serve->inherited_count = nr_inherited_sockets(serve->inherited, NR_INHERITED_MAX);
     serve->ready_fd = nr_inherited_ready_fd();
     code = load(serve, args, &files);

@@ -332,13 +332,14 @@ static const struct nr_op_kind connections_kind = {on_connections, "io.accept"};
 void nr_epoll_accept(struct nr_listener *listener, struct nr_io *io, struct nr_accept *accept)
 {
     struct listener *l = of(listener);
-    struct nr_slot *slot = NULL;
+    struct nr_slot *slot;
     struct nr_link *link;
+    uint32_t at = 0;
 
-    for (uint32_t i = 0; i < l->count && slot == NULL; i++)
-        if (&l->slots[i].engine->base == io)
-            slot = &l->slots[i];
-    nr_assert(slot != NULL); /* the listener was opened for this engine too */
+    while (at < l->count && &l->slots[at].engine->base != io)
+        at++;
+    nr_assert(at < l->count); /* the listener was opened for this engine too */
+    slot = &l->slots[at];
     if (slot->closed || atomic_load(&l->closing)) {
         nr_engine_ready(io, &accept->op, NR_ECANCELED);
         return;

@@ -284,6 +284,7 @@ void nr_worker_switch(struct nr_gateway_worker *worker, struct nr_gateway_snapsh
 
     worker->view = view_new(worker, snapshot);
     for (uint32_t i = 0; i < snapshot->conf->listen_count; i++) {
+        nr_assert(ports[i] != NULL); /* planned for this very snapshot */
         ports[i]->stays = true;
         worker->undrained += nr_port_serve(ports[i], &snapshot->conf->listen[i]);
     }

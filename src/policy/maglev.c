@@ -47,6 +47,7 @@ static int by_id(const void *a, const void *b)
 static void prepare(struct nr_hash_work *work, const struct nr_hash_host *hosts, uint32_t count,
                     uint32_t size)
 {
+    nr_assert(size > 1);
     for (uint32_t i = 0; i < count; i++) {
         uint64_t id = hosts[i].id;
 

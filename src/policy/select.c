@@ -20,6 +20,8 @@
  * Sources: Envoy, "Priority levels" and "Panic threshold", for the two formulas. */
 #include "policy/select.h"
 
+#include <math.h>
+
 #include "base/assert.h"
 
 struct tier {
@@ -111,7 +113,7 @@ static uint16_t share_of(const struct tier *tier, double most)
 {
     double share = tier->load / (double)tier->serving / most * NR_SELECT_WHOLE;
 
-    return share > 1 ? (uint16_t)(share + 0.5) : 1;
+    return share > 1 ? (uint16_t)lround(share) : 1;
 }
 
 struct nr_select_result nr_select(struct nr_select_host *hosts, uint32_t count,

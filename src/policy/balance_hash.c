@@ -14,7 +14,11 @@
  *
  * The walk is short: in Maglev's table neighbouring slots are as good as random, in the ring the
  * next point is another host with probability 1 - 1/n. When it has met 128 hosts that are full, it
- * gives up and takes the least loaded. */
+ * gives up and takes the least loaded.
+ *
+ * A few calls say nothing about load: with one in flight and three hosts the bound of 125 % would
+ * be one, and a browser that opens two connections would lose its instance. So the fair share
+ * counts as at least NR_BALANCE_BOUND_FREE calls. */
 #include "policy/balance_hash.h"
 
 enum { FULL_MAX = 128 };
@@ -22,9 +26,11 @@ enum { FULL_MAX = 128 };
 static bool has_room(const struct nr_balance_set *b, const struct nr_balance_host *host,
                      uint32_t bound_pct, uint32_t in_flight)
 {
-    uint64_t room = (uint64_t)bound_pct * ((uint64_t)in_flight + 1) * host->weight;
+    uint64_t few = (uint64_t)NR_BALANCE_BOUND_FREE * b->count;
+    uint64_t calls = (uint64_t)in_flight + 1 > few ? (uint64_t)in_flight + 1 : few;
 
-    return bound_pct == 0 || host->in_flight * 100 * b->weight_up < room;
+    return bound_pct == 0 ||
+           host->in_flight * 100 * b->weight_up < bound_pct * calls * host->weight;
 }
 
 uint32_t nr_balance_pick_hash(struct nr_balance_set *b, const struct nr_hash_table *table,

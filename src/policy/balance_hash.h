@@ -6,6 +6,8 @@
 #include "policy/balance.h"
 #include "policy/hash_table.h"
 
+enum { NR_BALANCE_BOUND_FREE = 8 }; /* calls in flight that are anybody's fair share */
+
 /* bound_pct: how much of its fair share a host may have in flight, at least 100; 0: any. in_flight:
  * of all hosts. See nr_balance_pick_rr for skip and the result. */
 uint32_t nr_balance_pick_hash(struct nr_balance_set *b, const struct nr_hash_table *table,

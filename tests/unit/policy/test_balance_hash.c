@@ -122,6 +122,24 @@ static void a_hot_key_does_not_drown_its_host(void **state)
     }
 }
 
+/* A browser's parallel requests stay on one host: so few calls are no load. */
+static void a_few_calls_stay_together(void **state)
+{
+    uint32_t home;
+    struct bench b;
+
+    bench_init(&b, NR_HASH_MAGLEV);
+    home = pick(&b, 7, 0, 125);
+    for (int i = 0; i < NR_BALANCE_BOUND_FREE; i++) {
+        assert_int_equal(pick(&b, 7, 0, 125), home);
+        begin(&b, home);
+    }
+    for (int i = 0; i < NR_BALANCE_BOUND_FREE; i++)
+        begin(&b, home);
+    assert_int_not_equal(pick(&b, 7, 0, 125), home);
+    free(b.memory);
+}
+
 /* A slow start lowers the host's bound, not its place in the table. */
 static void a_light_host_overflows_sooner(void **state)
 {
@@ -166,6 +184,7 @@ int main(void)
         cmocka_unit_test(a_key_stays_where_it_is),
         cmocka_unit_test(a_million_keys_spread_evenly),
         cmocka_unit_test(a_hot_key_does_not_drown_its_host),
+        cmocka_unit_test(a_few_calls_stay_together),
         cmocka_unit_test(a_light_host_overflows_sooner),
         cmocka_unit_test(hosts_that_are_down_are_passed),
     };

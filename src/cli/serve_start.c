@@ -270,7 +270,9 @@ static void health_changed(void *ctx, struct nr_service *service, uint32_t insta
     nr_service_instance(service, instance, &view);
     fields[1].text = nr_span_of(view.text);
     if (to == NR_HEALTH_DOWN)
-        nr_log_write(&serve->log, NR_LOG_WARN, fields, "instance is down: its health checks fail");
+        nr_log_write(&serve->log, NR_LOG_WARN, fields,
+                     "instance is down: its health checks fail (%s; status %u)",
+                     view.verdict != NULL ? view.verdict : "?", view.check_status);
     else if (from == NR_HEALTH_DOWN)
         nr_log_write(&serve->log, NR_LOG_INFO, fields, "instance is up again");
     else

@@ -4,55 +4,19 @@
  *      WAITING --interval is over--> CHECKING --verdict--> WAITING …
  *
  * One timer serves both states: the pause before a check, and the check's time limit. A check
- * always opens a connection of its own: a pooled one says that the instance lived a while ago, a
- * new one that it takes work now.
+ * opens a connection of its own, unless `reuse` is set: a pooled one says that the instance lived a
+ * while ago, a new one that it takes work now. A pooled one that had gone stale says nothing, and
+ * the check goes on over a new one.
  *
- * HTTP: GET path; healthy when the status is one of the expected and the body (of which nobody
- * wants a byte) ends within the time limit too. A body that goes on beyond 64 KiB is cut off
- * without prejudice. TCP: a connection that opens is proof enough. */
+ * HTTP: healthy when the status is one of the expected, the body contains what it should, and it
+ * ends within the time limit too. A body that goes on beyond 64 KiB is cut off without prejudice.
+ * TCP (check_tcp.c): a connection that opens, and what comes back over it if anything should. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "codec/head.h"
-#include "codec/proxy_protocol.h"
-#include "service/state.h"
-
-enum {
-    CHECK_ARENA_BYTES = 1536, /* both heads, of a usual size */
-    CHECK_BODY_BYTES_MAX = 64 * 1024,
-};
-
-struct check {
-    struct nr_link link; /* checker->checks */
-    struct nr_health_checker *checker;
-    uint32_t instance;
-    uint32_t generation; /* of the instance's slot */
-    bool leaving;        /* its instance is gone: to be freed with its verdict */
-    struct nr_timer timer;
-    struct nr_client *client; /* HTTP; NULL until the address is known */
-    struct nr_exchange *x;    /* HTTP, while checking */
-    struct nr_connect connect;
-    uint64_t started_ns;
-    bool ok;
-    struct nr_arena arena; /* while checking */
-    char memory[CHECK_ARENA_BYTES];
-};
-
-struct nr_health_checker {
-    struct nr_service *service;
-    struct nr_io *io;
-    const struct nr_health_conf *conf; /* NULL: nothing to check */
-    struct nr_health_rule rule;
-    struct nr_link checks; /* struct check: one per instance, and those that are leaving */
-    struct nr_service_watch watch;
-    bool watching;
-    struct nr_discovery *discovery; /* NULL: stopped */
-    uint32_t running;               /* checks in state CHECKING */
-    void (*stopped)(void *ctx);     /* not NULL: stopping */
-    void *stopped_ctx;
-    struct nr_op stop_op;
-};
+#include "service/check.h"
 
 static void check_free(struct check *check)
 {
@@ -84,11 +48,22 @@ static void stop_if_over(struct nr_health_checker *checker)
         nr_io_defer(checker->io, &checker->stop_op);
 }
 
-/* The check has its verdict in check->ok: tell the service, and plan the next. */
-static void conclude(struct check *check)
+static uint64_t pause_ns(const struct check *check)
+{
+    const struct nr_health_checker *checker = check->checker;
+    struct nr_health_rule rule = checker->rule;
+    bool down = nr_service_slot(checker->service, check->instance).health == NR_HEALTH_DOWN;
+
+    if (down && checker->conf->unhealthy_interval_ns > 0)
+        rule.interval_ns = checker->conf->unhealthy_interval_ns;
+    return nr_health_pause_ns(&rule, nr_io_random(checker->io));
+}
+
+/* Tell the service, and plan the next. */
+void nr_check_conclude(struct check *check)
 {
     struct nr_health_checker *checker = check->checker;
-    uint64_t pause_ns;
+    uint64_t next_ns, now_ns = nr_io_now_ns(checker->io);
 
     checker->running--;
     if (checker->stopped != NULL) {
@@ -99,10 +74,14 @@ static void conclude(struct check *check)
         check_free(check);
         return;
     }
-    pause_ns = nr_health_pause_ns(&checker->rule, nr_io_random(checker->io));
-    nr_timer_arm(checker->io, &check->timer, check->started_ns + pause_ns);
-    if (nr_service_slot(checker->service, check->instance).generation == check->generation)
+    if (nr_service_slot(checker->service, check->instance).generation == check->generation) {
+        nr_service_check_note(checker->service, check->instance, check->verdict, check->status);
         nr_service_check_result(checker->service, check->instance, &checker->rule, check->ok);
+    }
+    if (checker->stopped != NULL) /* by whoever was told */
+        return;
+    next_ns = check->started_ns + pause_ns(check);
+    nr_timer_arm(checker->io, &check->timer, next_ns > now_ns ? next_ns : now_ns);
 }
 
 /* ---- HTTP ---- */
@@ -120,13 +99,20 @@ static void http_head(struct nr_exchange *x, struct nr_head *head, bool ended)
     struct check *check = x->owner;
 
     (void)ended;
-    if (head->status >= 200)
-        check->ok = expected(check->checker->conf, head->status);
+    if (head->status < 200)
+        return;
+    check->status = head->status;
+    check->ok = expected(check->checker->conf, head->status);
+    check->verdict = check->ok ? "passed" : "its status is none of the expected";
 }
 
 static void http_body(struct nr_exchange *x, bool ended)
 {
-    nr_exchange_consume(x, nr_exchange_pending(x).len);
+    struct check *check = x->owner;
+    struct nr_span bytes = nr_exchange_pending(x);
+
+    nr_needle_see(&check->needle, bytes);
+    nr_exchange_consume(x, bytes.len);
     if (!ended && x->received_bytes > CHECK_BODY_BYTES_MAX)
         nr_exchange_reset(x);
 }
@@ -142,16 +128,48 @@ static void http_writable(struct nr_exchange *x)
     (void)x;
 }
 
+static const char *verdict_of(enum nr_end end)
+{
+    switch (end) {
+    case NR_END_CONNECT_REFUSED: return "connection refused";
+    case NR_END_CONNECT_FAILED: return "no connection";
+    case NR_END_CONNECT_TIMEOUT: return "timeout while connecting";
+    case NR_END_PROTOCOL: return "its answer is not valid HTTP";
+    case NR_END_PEER_CLOSED:
+    case NR_END_PEER_RESET: return "the connection broke";
+    default: return "no complete answer";
+    }
+}
+
+/* A kept connection that broke before any answer had gone stale. */
+static bool was_stale(const struct check *check, enum nr_end end)
+{
+    return check->x->reused && check->status == 0 && !check->gave_up &&
+           (end == NR_END_PEER_CLOSED || end == NR_END_PEER_RESET || end == NR_END_UNPROCESSED);
+}
+
+static void http_open(struct check *check, bool fresh);
+
 static void http_end(struct nr_exchange *x, enum nr_end end)
 {
     struct check *check = x->owner;
+    bool again = was_stale(check, end);
 
-    if (end != NR_END_DONE && end != NR_END_RESET)
-        check->ok = false;
     check->x = NULL;
-    nr_timer_disarm(check->checker->io, &check->timer);
     nr_arena_done(&check->arena);
-    conclude(check);
+    if (again) {
+        http_open(check, true);
+        return;
+    }
+    if (end != NR_END_DONE && end != NR_END_RESET) {
+        check->ok = false;
+        check->verdict = verdict_of(end);
+    } else if (check->ok && !check->needle.found) {
+        check->ok = false;
+        check->verdict = "its body lacks what is expected";
+    }
+    nr_timer_disarm(check->checker->io, &check->timer);
+    nr_check_conclude(check);
 }
 
 static const struct nr_exchange_events http_events = {
@@ -162,79 +180,76 @@ static const struct nr_exchange_events http_events = {
     .end = http_end,
 };
 
-static void http_start(struct check *check, const struct nr_addr *addr)
+static void add_fields(struct check *check, struct nr_head *head)
 {
-    struct nr_health_checker *checker = check->checker;
-    struct nr_service *service = checker->service;
+    const struct nr_health_conf *conf = check->checker->conf;
+    bool named = false;
+
+    for (uint32_t i = 0; i < conf->header_count; i++) {
+        struct nr_span name, value;
+
+        if (!nr_health_header(conf->headers[i], &name, &value))
+            continue;
+        named |= nr_field_id_of(name) == NR_FIELD_USER_AGENT;
+        nr_head_add(head, &check->arena, name, value);
+    }
+    if (!named)
+        nr_head_add(head, &check->arena, NR_SPAN("User-Agent"), NR_SPAN("naru-health"));
+}
+
+static struct nr_span authority_of(const struct check *check)
+{
+    const struct nr_service *service = check->checker->service;
     /* This is the thread that changes texts, so it may read them. */
-    struct nr_span authority = nr_span_of(service->instances[check->instance].text);
+    const struct nr_instance *instance = &service->instances[check->instance];
+
+    if (check->checker->conf->host.len > 0)
+        return check->checker->conf->host;
+    if (instance->addr.family == NR_ADDR_UNIX)
+        return NR_SPAN("localhost");
+    return nr_span_of(instance->text);
+}
+
+static void http_open(struct check *check, bool fresh)
+{
+    const struct nr_health_conf *conf = check->checker->conf;
+    struct nr_span method = conf->method.len > 0 ? conf->method : NR_SPAN("GET");
     struct nr_head head;
 
-    if (addr->family == NR_ADDR_UNIX)
-        authority = NR_SPAN("localhost");
-    if (check->client == NULL)
-        check->client = nr_client_new(checker->io, addr, &service->check_conf);
+    check->status = 0;
+    nr_needle_init(&check->needle, conf->expect_body);
     nr_arena_init(&check->arena, check->memory, sizeof(check->memory));
-    nr_head_init_request(&head, &check->arena, NR_SPAN("GET"), authority, checker->conf->path);
-    nr_head_add(&head, &check->arena, NR_SPAN("User-Agent"), NR_SPAN("naru-health"));
-    check->x = nr_client_open(check->client, &check->arena, &http_events, check, true);
+    nr_head_init_request(&head, &check->arena, method, authority_of(check), conf->path);
+    add_fields(check, &head);
+    check->x = nr_client_open(check->client, &check->arena, &http_events, check, fresh);
     nr_exchange_send_head(check->x, &head, true);
 }
 
-/* ---- TCP ---- */
-
-/* An instance that waits for a PROXY header gets one that names nobody, or it would call us a
- * broken proxy. Whether it takes it is not the question: its kernel has answered. */
-static void send_proxy_header(struct check *check)
+static void http_start(struct check *check, const struct nr_addr *addr)
 {
-    uint32_t mode = check->checker->service->conf->proxy_protocol;
-    struct nr_proxy_header header = {.version = mode == NR_PROXY_OUT_V1 ? 1 : 2, .local = true};
-    char bytes[NR_PROXY_WRITE_BYTES_MAX];
-    struct iovec part = {bytes, 0};
+    struct nr_health_checker *checker = check->checker;
 
-    if (mode == NR_PROXY_OUT_OFF)
-        return;
-    part.iov_len = nr_proxy_write(bytes, &header);
-    (void)nr_sock_write(check->connect.sock, &part, 1);
-}
-
-static void tcp_connected(struct nr_op *op)
-{
-    struct check *check = nr_container_of(op, struct check, connect.op);
-
-    check->ok = op->result == NR_OK;
-    if (check->ok)
-        send_proxy_header(check);
-    if (check->ok)
-        nr_sock_close(check->connect.sock, NR_CLOSE_GRACEFUL);
-    nr_timer_disarm(check->checker->io, &check->timer);
-    conclude(check);
-}
-
-static const struct nr_op_kind connect_kind = {tcp_connected, "health.connect"};
-
-static void tcp_start(struct check *check, const struct nr_addr *addr)
-{
-    nr_op_init(&check->connect.op, &connect_kind);
-    check->connect.to = *addr;
-    check->connect.sock = NULL;
-    nr_sock_connect(check->checker->io, &check->connect);
+    if (check->client == NULL)
+        check->client = nr_client_new(checker->io, addr, &checker->service->check_conf);
+    http_open(check, !checker->conf->reuse);
 }
 
 /* ---- the loop ---- */
 
 static bool is_checking(const struct check *check)
 {
-    return check->x != NULL || !nr_op_idle(&check->connect.op);
+    return check->x != NULL || nr_check_tcp_busy(check);
 }
 
 static void give_up(struct check *check)
 {
     check->ok = false;
+    check->verdict = "timeout";
+    check->gave_up = true;
     if (check->x != NULL)
         nr_exchange_reset(check->x);
     else
-        nr_op_cancel(check->checker->io, &check->connect.op);
+        nr_check_tcp_give_up(check);
 }
 
 static void start(struct check *check)
@@ -245,6 +260,9 @@ static void start(struct check *check)
 
     check->started_ns = now_ns;
     check->ok = false;
+    check->verdict = "no complete answer";
+    check->status = 0;
+    check->gave_up = false;
     if (nr_service_slot(checker->service, check->instance).generation != check->generation)
         return; /* its instance is gone; we are about to be told */
     if (!nr_service_address(checker->service, check->instance, &addr)) {
@@ -254,7 +272,7 @@ static void start(struct check *check)
     checker->running++;
     nr_timer_arm(checker->io, &check->timer, now_ns + checker->conf->timeout_ns);
     if (checker->conf->tcp)
-        tcp_start(check, &addr);
+        nr_check_tcp_start(check, &addr);
     else
         http_start(check, &addr);
 }
@@ -282,7 +300,7 @@ static void check_add(struct nr_health_checker *checker, uint32_t instance, uint
     check->instance = instance;
     check->generation = generation;
     nr_timer_init(&check->timer, &timer_kind);
-    nr_op_init(&check->connect.op, &connect_kind);
+    nr_check_tcp_init(check);
     nr_list_push_back(&checker->checks, &check->link);
     nr_timer_arm(checker->io, &check->timer, nr_io_now_ns(checker->io));
 }

@@ -220,6 +220,17 @@ static struct nr_addr own_addr(const struct nr_instance_spec *spec, const char *
     return addr;
 }
 
+/* Down at first, if so configured; the first check that passes is enough to change that. */
+static void wait_for_check(const struct nr_service *service, struct nr_instance *instance)
+{
+    const struct nr_health_conf *conf = service->conf->health;
+
+    if (conf == NULL || conf->initial != NR_HEALTH_INITIAL_DOWN)
+        return;
+    instance->health.state = NR_HEALTH_DOWN;
+    instance->health.streak = conf->rise > 0 ? conf->rise - 1 : 0;
+}
+
 /* Returns the text of who had the slot before, to be freed outside the lock. */
 static char *move_in(struct nr_service *service, uint32_t slot, const struct nr_instance_spec *spec,
                      char *text)
@@ -235,6 +246,7 @@ static char *move_in(struct nr_service *service, uint32_t slot, const struct nr_
         .own_weight = NR_WEIGHT_CONFIGURED,
     };
     nr_health_track_init(&instance->health);
+    wait_for_check(service, instance);
     service->hosts[slot] = (struct nr_balance_host){.penalty = 1};
     describe(service, slot, spec);
     nr_service_make_token(service, instance);
@@ -392,7 +404,7 @@ struct nr_slot nr_service_slot(struct nr_service *service, uint32_t instance)
         const struct nr_instance *from = &service->instances[instance];
 
         slot = (struct nr_slot){from->generation, from->present, service->hosts[instance].up,
-                                from->addr};
+                                from->addr, from->health.state};
     }
     nr_spinlock_unlock(&service->lock);
     return slot;
@@ -426,6 +438,16 @@ bool nr_service_address(struct nr_service *service, uint32_t instance, struct nr
     *ret_addr = service->instances[instance].addr;
     nr_spinlock_unlock(&service->lock);
     return ret_addr->family != NR_ADDR_NONE;
+}
+
+void nr_service_check_note(struct nr_service *service, uint32_t instance, const char *verdict,
+                           uint16_t status)
+{
+    nr_spinlock_lock(&service->lock);
+    nr_assert(instance < service->room);
+    service->instances[instance].verdict = verdict;
+    service->instances[instance].status = status;
+    nr_spinlock_unlock(&service->lock);
 }
 
 void nr_service_check_result(struct nr_service *service, uint32_t instance,

@@ -19,14 +19,19 @@
 #include "policy/balance_hash.h"
 #include "service/state.h"
 
-/* A check needs one connection at a time and must not find a connection of before. */
+/* A check needs one connection at a time, and finds that of before only if so configured. */
 static struct nr_client_conf check_conf(const struct nr_service_conf *conf)
 {
     struct nr_client_conf client = nr_client_conf_default;
 
     client.idle_max = 0;
-    if (conf->health != NULL)
-        client.connect_timeout_ns = conf->health->timeout_ns;
+    if (conf->health == NULL)
+        return client;
+    client.connect_timeout_ns = conf->health->timeout_ns;
+    if (conf->health->reuse) {
+        client.idle_max = 1;
+        client.idle_timeout_ns = 3 * conf->health->interval_ns;
+    }
     return client;
 }
 
@@ -138,6 +143,8 @@ static void look_at(const struct nr_service *service, uint32_t instance,
     ret_view->priority = from->priority;
     ret_view->in_flight = host->in_flight;
     ret_view->health = from->health.state;
+    ret_view->verdict = from->verdict;
+    ret_view->check_status = from->status;
     ret_view->picks = from->picks;
     ret_view->failures = from->failures;
     ret_view->ewma_us = (uint64_t)(host->ewma_ns / 1000.0f);

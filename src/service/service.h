@@ -97,6 +97,8 @@ struct nr_instance_view {
     uint32_t weight;
     uint32_t in_flight;
     enum nr_health health;
+    const char *verdict; /* of the last check, in words; NULL: none yet */
+    uint16_t check_status;
     enum nr_force force;
     bool draining;
     bool takes; /* takes new calls now: by all of the above, its tier and its zone */

@@ -60,7 +60,7 @@ static void find_idle_balance(const struct nr_config *config, struct nr_check_fi
     for (uint32_t i = 0; i < services->count; i++) {
         const struct nr_service_conf *service = &services->items[i];
         const struct nr_balance_conf *balance = &service->balance;
-        bool local = balance->zone.len == 0;
+        bool local = balance->zone.len == 0 || service->instance_count == 0;
 
         if (balance->key != NR_KEY_NONE && service->instance_count == 1)
             nr_check_found(finder, &service->at, "balance", "list more instances, or leave it out",

@@ -105,57 +105,6 @@ const struct nr_schema_root nr_instances_file_root = {
     .bytes = sizeof(struct nr_instances_conf),
 };
 
-static const struct nr_schema_field health_fields[] = {
-    {.name = "path", .type = NR_SCHEMA_STRING, NR_SCHEMA_AT(struct nr_health_conf, path),
-     .min = "1", .max = "1024",
-     .doc = "Ask with GET for this path."},
-    {.name = "tcp", .type = NR_SCHEMA_BOOL, NR_SCHEMA_AT(struct nr_health_conf, tcp),
-     .value = "false",
-     .doc = "A connection that opens is proof enough; instead of path."},
-    {.name = "interval", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_health_conf, interval_ns),
-     .value = "2s", .min = "100ms", .max = "1h",
-     .doc = "Time from one check to the next."},
-    {.name = "timeout", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_health_conf, timeout_ns),
-     .value = "1s", .min = "10ms", .max = "1m",
-     .doc = "A check that takes longer has failed."},
-    {.name = "rise", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_health_conf, rise),
-     .value = "2", .min = "1", .max = "100",
-     .doc = "Checks passed in a row until an instance counts as healthy again."},
-    {.name = "fall", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_health_conf, fall),
-     .value = "3", .min = "1", .max = "100",
-     .doc = "Checks failed in a row until an instance gets no more requests."},
-    {.name = "expect", .type = NR_SCHEMA_LIST, .element = NR_SCHEMA_STATUS,
-     NR_SCHEMA_MANY(struct nr_health_conf, expect, expect_count),
-     .value = "[2xx]",
-     .doc = "Answers that count as healthy."},
-    {.name = "jitter", .type = NR_SCHEMA_RATIO, NR_SCHEMA_AT(struct nr_health_conf, jitter),
-     .value = "10%", .max = "100%",
-     .doc = "Share of the interval by which checks are spread at random."},
-};
-
-static void check_health(void *section, struct nr_arena *arena, struct nr_diags *diags)
-{
-    const struct nr_health_conf *health = section;
-
-    if (health->tcp == (health->path.len > 0))
-        nr_section_error(&health->at, NULL, diags, "health: { path: /healthz }, or { tcp: true }",
-                         health->tcp ? "'path' and 'tcp' exclude each other"
-                                     : "a health check needs a 'path', or 'tcp: true'");
-    else if (health->path.len > 0 && health->path.ptr[0] != '/')
-        nr_section_error(&health->at, "path", diags, NULL, "a path starts with '/', got '%s'",
-                         health->path.ptr);
-    if (health->timeout_ns > health->interval_ns)
-        nr_section_error(&health->at, "timeout", diags, NULL,
-                         "'timeout' must not be longer than 'interval'");
-    if (health->expect_count == 0)
-        nr_section_error(&health->at, "expect", diags, NULL, "'expect' must not be empty");
-}
-
-static const struct nr_schema health_schema = {
-    .title = "Health check", NR_SCHEMA_FIELDS(health_fields, struct nr_health_conf),
-    .shorthand = "path", .check = check_health,
-};
-
 static const struct nr_schema_word rest_of_deadline[] = {
     {"auto", 0, "what is left of the deadline"},
     {NULL, 0, NULL},
@@ -262,7 +211,7 @@ static const struct nr_schema_field service_fields[] = {
      .value = "off", .words = proxy_out_words,
      .doc = "Connections begin with a PROXY header that names the client. For TCP listeners; services of routes learn it from X-Forwarded-For."},
     {.name = "health", .type = NR_SCHEMA_SECTION, .flags = NR_SCHEMA_OPTIONAL,
-     NR_SCHEMA_AT(struct nr_service_conf, health), .section = &health_schema,
+     NR_SCHEMA_AT(struct nr_service_conf, health), .section = &nr_health_schema,
      .doc = "Active checks of every instance."},
     {.name = "timeouts", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_service_conf, timeouts),
      .section = &timeouts_schema, .doc = "How long each step of a call may take."},

@@ -36,18 +36,33 @@ enum nr_proxy_out {
     NR_PROXY_OUT_V2,
 };
 
+enum nr_health_initial {
+    NR_HEALTH_INITIAL_UP,
+    NR_HEALTH_INITIAL_DOWN,
+};
+
 /* Active health checks; absent means that instances count as healthy until calls fail. */
 struct nr_health_conf {
     struct nr_section at;
-    struct nr_span path; /* HTTP: GET this; empty with tcp */
-    bool tcp;            /* a connection is proof enough */
+    struct nr_span path;     /* HTTP: ask for this; empty with tcp */
+    struct nr_span method;   /* empty counts as GET */
+    struct nr_span host;     /* empty: the instance's address */
+    struct nr_span *headers; /* "Name: value": see nr_health_header */
+    uint32_t header_count;
+    bool tcp;               /* a connection is proof enough … */
+    struct nr_span send;    /* … or this is sent first */
+    struct nr_span receive; /* … and this must come */
     uint64_t interval_ns;
+    uint64_t unhealthy_interval_ns; /* while it is down; 0: interval_ns */
     uint64_t timeout_ns;
     uint32_t rise; /* successes in a row until healthy */
     uint32_t fall; /* failures in a row until unhealthy */
     struct nr_status_range *expect;
     uint32_t expect_count; /* at least 1 */
-    double jitter;         /* share of the interval by which checks are spread, 0 to 1 */
+    struct nr_span expect_body;
+    uint32_t initial; /* enum nr_health_initial */
+    bool reuse;       /* of one connection for all checks */
+    double jitter;    /* share of the interval by which checks are spread, 0 to 1 */
 };
 
 struct nr_timeouts_conf {
@@ -123,6 +138,10 @@ struct nr_dns_conf {
     uint32_t server_count;
 };
 
+/* Take one of health.headers apart; false if it has no colon. */
+bool nr_health_header(struct nr_span text, struct nr_span *ret_name, struct nr_span *ret_value);
+
+extern const struct nr_schema nr_health_schema;
 extern const struct nr_schema_root nr_services_conf_root;
 extern const struct nr_schema_root nr_dns_conf_root;
 extern const struct nr_schema_root nr_instances_file_root; /* what a file of instances holds */

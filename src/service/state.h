@@ -45,6 +45,8 @@ enum { NR_WEIGHT_UNIT = 1000 };
 struct nr_instance {
     struct nr_addr addr; /* NR_ADDR_NONE until resolved; then it never changes */
     struct nr_health_track health;
+    const char *verdict; /* of the last check, in words; NULL: none yet */
+    uint16_t status;     /* … and its answer's status; 0: there was none */
     uint32_t weight;     /* as configured; at least 1 */
     uint32_t own_weight; /* as an operator says; NR_WEIGHT_CONFIGURED: nothing */
     uint32_t priority;
@@ -153,6 +155,7 @@ struct nr_slot {
     bool present;
     bool up; /* takes calls */
     struct nr_addr addr;
+    enum nr_health health;
 };
 struct nr_slot nr_service_slot(struct nr_service *service, uint32_t instance);
 
@@ -181,6 +184,10 @@ void nr_service_make_tokens(struct nr_service *service);
 /* Give an instance that was named its address. */
 void nr_service_set_address(struct nr_service *service, uint32_t instance,
                             const struct nr_addr *addr);
+
+/* What is about to be reported: why, for people. verdict lives as long as the program. */
+void nr_service_check_note(struct nr_service *service, uint32_t instance, const char *verdict,
+                           uint16_t status);
 
 /* A check of this instance has ended. */
 void nr_service_check_result(struct nr_service *service, uint32_t instance,

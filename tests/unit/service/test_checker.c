@@ -9,8 +9,8 @@
 
 #include "../call/fake_client.h"
 #include "base/reason.h"
+#include "service/check.h"
 #include "service/service_conf.h"
-#include "service/state.h"
 
 enum { INSTANCES = 3, CHANGES_MAX = 16 };
 
@@ -192,6 +192,103 @@ static void what_counts_as_healthy(void **state)
         assert_true(b.world.opens[0].fresh); /* a new connection each time */
         stop(&b);
     }
+}
+
+static void the_body_counts_too(void **state)
+{
+    static const struct {
+        const char *name;
+        struct fake_script script;
+        enum nr_health health;
+    } cases[] = {
+        /* clang-format off */
+        {"it says so", {.does = FAKE_ANSWERS, .status = 200, .body = "{\"state\":\"ready\"}"}, NR_HEALTH_UP},
+        {"at the very end", {.does = FAKE_ANSWERS, .status = 200, .body = "already"}, NR_HEALTH_UP},
+        {"it does not", {.does = FAKE_ANSWERS, .status = 200, .body = "read"}, NR_HEALTH_DOWN},
+        {"no body", {.does = FAKE_ANSWERS, .status = 204}, NR_HEALTH_DOWN},
+        {"it does, with a status that is not expected", {.does = FAKE_ANSWERS, .status = 503, .body = "ready"}, NR_HEALTH_DOWN},
+        /* clang-format on */
+    };
+
+    for (size_t i = 0; i < NR_COUNT(cases); i++) {
+        struct bench b;
+
+        print_message("# %s\n", cases[i].name);
+        bench_init(&b);
+        b.health.expect_body = NR_SPAN("ready");
+        b.world.scripts[0] = cases[i].script;
+        start(&b);
+        run_ms(&b, 1500);
+        assert_int_equal(health_of(&b, 0), cases[i].health);
+        stop(&b);
+    }
+}
+
+/* Cut any text anywhere: it is found in the pieces if and only if it is in the whole. */
+static void a_text_is_found_however_it_is_cut(void **state)
+{
+    struct nr_random random;
+
+    nr_random_init(&random, 9);
+    for (int round = 0; round < 20000; round++) {
+        char text[64], hay[400];
+        size_t text_len = 1 + nr_random_below(&random, round % 2 ? 4 : sizeof(text));
+        size_t hay_len = nr_random_below(&random, sizeof(hay));
+        struct nr_needle needle;
+
+        for (size_t i = 0; i < text_len; i++)
+            text[i] = (char)('a' + nr_random_below(&random, 2));
+        for (size_t i = 0; i < hay_len; i++)
+            hay[i] = (char)('a' + nr_random_below(&random, 2));
+        if (hay_len > text_len && round % 3 == 0)
+            memcpy(hay + nr_random_below(&random, hay_len - text_len), text, text_len);
+        nr_needle_init(&needle, (struct nr_span){text, text_len});
+        for (size_t at = 0; at < hay_len;) {
+            size_t piece = nr_random_below(&random, round % 5 ? 8 : 300);
+
+            piece = piece < hay_len - at ? piece : hay_len - at;
+            nr_needle_see(&needle, (struct nr_span){hay + at, piece});
+            at += piece;
+        }
+        assert_int_equal(needle.found, memmem(hay, hay_len, text, text_len) != NULL);
+    }
+}
+
+static void one_that_is_down_is_asked_more_often(void **state)
+{
+    struct bench b;
+
+    bench_init(&b);
+    b.health.unhealthy_interval_ns = 500 * MS;
+    b.world.scripts[1].status = 500;
+    start(&b);
+    run_ms(&b, 4100);
+    assert_int_equal(b.world.open_count, 2 * 3 + 9); /* 0, 2, 4 s against every half second */
+    b.world.scripts[1].status = 200;                 /* good at 4.5 and at 5 s */
+    run_ms(&b, 9000);
+    assert_string_equal(b.changes[b.change_count - 1], "1 up at 5000");
+    stop(&b);
+}
+
+static void one_that_must_prove_itself_first(void **state)
+{
+    struct nr_instance_view view;
+    struct bench b;
+
+    bench_init(&b);
+    b.health.initial = NR_HEALTH_INITIAL_DOWN;
+    b.world.scripts[0].after_ms = 100;
+    b.world.scripts[1].status = 500;
+    start(&b);
+    assert_int_equal(b.service->set.up, 0);
+    run_ms(&b, 50);
+    assert_int_equal(b.service->set.up, 1); /* the third */
+    run_ms(&b, 150);
+    assert_int_equal(b.service->set.up, 2); /* one check is enough, though rise is 2 */
+    nr_service_instance(b.service, 1, &view);
+    assert_string_equal(view.verdict, "its status is none of the expected");
+    assert_int_equal(view.check_status, 500);
+    stop(&b);
 }
 
 /* A thousand gateways that started together must not check in step for ever. */
@@ -391,6 +488,10 @@ int main(void)
         cmocka_unit_test(the_first_check_is_at_once_and_decides),
         cmocka_unit_test(fall_and_rise_by_the_interval),
         cmocka_unit_test(what_counts_as_healthy),
+        cmocka_unit_test(the_body_counts_too),
+        cmocka_unit_test(a_text_is_found_however_it_is_cut),
+        cmocka_unit_test(one_that_is_down_is_asked_more_often),
+        cmocka_unit_test(one_that_must_prove_itself_first),
         cmocka_unit_test(checks_drift_apart),
         cmocka_unit_test(stopping_in_the_middle_of_checks),
         cmocka_unit_test(without_a_section_nothing_is_checked),

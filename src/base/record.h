@@ -14,7 +14,7 @@
 
 #include "naru/span.h"
 
-enum { NR_RECORD_ATTEMPTS = 4, NR_RECORD_PATH_BYTES = 84, NR_ID_NONE = 0xffffffff };
+enum { NR_RECORD_ATTEMPTS = 4, NR_RECORD_PATH_BYTES = 76, NR_ID_NONE = 0xffffffff };
 
 enum nr_attempt_result {
     NR_ATTEMPT_NONE,
@@ -53,6 +53,13 @@ enum nr_record_flag {
     NR_RECORD_PANIC = 256,         /* too few instances were healthy: health was ignored */
     NR_RECORD_STANDBY = 512,       /* instances of a lower priority took part */
     NR_RECORD_TCP = 1024,          /* a connection passed on as bytes: no method, path or status */
+    /* From here on beyond 16 bits: policies that have decided something about the call. */
+    NR_RECORD_RETRY_AFTER = 1 << 16, /* waited for as long as the service's Retry-After said */
+    NR_RECORD_PROBE = 1 << 17,       /* an attempt was a probe of a half-open breaker */
+    NR_RECORD_FALLBACK = 1 << 18,    /* answered by the service's fallback */
+    NR_RECORD_WOULD_OPEN = 1 << 19,  /* observe only: the breaker would have refused */
+    NR_RECORD_WOULD_QUEUE = 1 << 20, /* observe only: no permit of the bulkhead was free */
+    NR_RECORD_WOULD_EJECT = 1 << 21, /* observe only: sent to an instance that would be ejected */
 };
 
 struct nr_record {
@@ -64,6 +71,7 @@ struct nr_record {
     uint32_t total_us;
     uint32_t head_us;     /* the ledger: receiving the request's head */
     uint32_t queue_us;    /* waiting for a permit or an instance */
+    uint32_t backoff_us;  /* waiting before repeats */
     uint32_t upstream_us; /* from the first attempt's start to the answer's head */
     uint32_t deadline_ms; /* what the request was given */
     uint32_t route;
@@ -75,9 +83,10 @@ struct nr_record {
     uint8_t method;  /* enum nr_method */
     uint8_t version;
     uint8_t attempt_count; /* may exceed NR_RECORD_ATTEMPTS: the last slot is then the latest */
-    uint16_t flags;        /* enum nr_record_flag */
+    uint32_t flags;        /* enum nr_record_flag */
     uint8_t path_len;
     uint8_t client_family;
+    uint8_t spare[2];
     uint8_t client_ip[16];
     struct nr_record_attempt attempts[NR_RECORD_ATTEMPTS];
     char path[NR_RECORD_PATH_BYTES]; /* canonical, without query */

@@ -27,7 +27,7 @@ const char *nr_attempt_result_name(uint32_t result)
 }
 
 static const struct {
-    uint16_t flag;
+    uint32_t flag;
     const char *text;
 } notes_of_flags[] = {
     {NR_RECORD_RETRY_UNSAFE, "not retried: the request may have been processed and its method is "
@@ -38,6 +38,12 @@ static const struct {
     {NR_RECORD_RETRY_SPENT, "not retried: all attempts were used"},
     {NR_RECORD_RETRY_OVERLOADED, "not retried: the service said that it is overloaded"},
     {NR_RECORD_RETRY_BUDGET, "not retried: the service's retry budget was used up"},
+    {NR_RECORD_RETRY_AFTER, "waited as long as the service's Retry-After said"},
+    {NR_RECORD_PROBE, "an attempt was a probe of a half-open circuit"},
+    {NR_RECORD_FALLBACK, "answered by the service's fallback"},
+    {NR_RECORD_WOULD_OPEN, "observed only: the circuit breaker would have refused"},
+    {NR_RECORD_WOULD_QUEUE, "observed only: the bulkhead had no permit free"},
+    {NR_RECORD_WOULD_EJECT, "observed only: went to an instance that would be ejected"},
     {NR_RECORD_PANIC, "panic: too few instances were healthy, so health was ignored"},
     {NR_RECORD_STANDBY, "instances of a lower priority took part"},
     {NR_RECORD_FIELD_DROPPED, "a field was left out: its value had a character that none may have"},
@@ -85,6 +91,7 @@ static struct nr_json *ledger(const struct nr_record *record)
     set_ms(object, "total_ms", record->total_us);
     set_ms(object, "head_ms", record->head_us);
     set_ms(object, "queue_ms", record->queue_us);
+    set_ms(object, "backoff_ms", record->backoff_us);
     set_ms(object, "upstream_ms", record->upstream_us);
     return object;
 }

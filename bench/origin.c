@@ -5,7 +5,8 @@
  *     bench-origin PORT
  *
  * GET /N answers N bytes (GET / answers 1,024). A request body of announced length is read and
- * dropped, then answered. Requests are taken on trust: it only ever meets proxies. */
+ * dropped, then answered. A request to upgrade gets 101, then its bytes back. Requests are taken on
+ * trust: it only ever meets proxies. */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -23,6 +24,7 @@ struct conn {
     int fd;
     size_t have; /* bytes in head */
     size_t skip; /* body bytes still to be dropped */
+    int echo;    /* upgraded */
     char head[HEAD_BYTES_MAX + 1];
 };
 
@@ -39,6 +41,16 @@ static void answer(const struct conn *conn, size_t bytes)
     struct iovec parts[2] = {{head, (size_t)head_bytes}, {body, bytes}};
 
     if (writev(conn->fd, parts, 2) < 0) /* blocking, so it takes all; an error shows at the read */
+        return;
+}
+
+static void upgrade(struct conn *conn)
+{
+    static const char head[] = "HTTP/1.1 101 Switching Protocols\r\n"
+                               "Connection: Upgrade\r\nUpgrade: bench\r\n\r\n";
+
+    conn->echo = 1;
+    if (write(conn->fd, head, sizeof(head) - 1) < 0)
         return;
 }
 
@@ -61,6 +73,10 @@ static void serve(struct conn *conn)
         const char *path = strchr(conn->head, ' ');
 
         *end = '\0';
+        if (strcasestr(conn->head, "\r\nupgrade:") != NULL) {
+            upgrade(conn);
+            return;
+        }
         length = content_length(conn->head);
         want = path != NULL && path[1] == '/' ? (size_t)strtoul(path + 2, NULL, 10) : 0;
         if (length > behind) {
@@ -79,6 +95,10 @@ static int receive(struct conn *conn)
 {
     ssize_t got;
 
+    if (conn->echo) {
+        got = read(conn->fd, sink, sizeof(sink));
+        return got > 0 && write(conn->fd, sink, (size_t)got) == got ? 0 : -1;
+    }
     if (conn->skip > 0) {
         got = read(conn->fd, sink, conn->skip < sizeof(sink) ? conn->skip : sizeof(sink));
         if (got <= 0)

@@ -28,8 +28,8 @@
 
 enum {
     NR_NODE_DEPTH_MAX = 32,
-    NR_NODE_FILE_BYTES_MAX = 1024 * 1024,
-    NR_NODE_FILES_MAX = 256, /* with includes */
+    NR_NODE_FILE_BYTES_MAX = 64 * 1024 * 1024, /* 100,000 routes are 5 MiB */
+    NR_NODE_FILES_MAX = 256,                   /* with includes */
 };
 
 /* Read the whole file into the arena (bytes need no NUL). More than bytes_max is an error. The

@@ -243,7 +243,7 @@ static bool sound(struct builder *b)
     const char *what;
 
     if (b->bytes.len > NR_NODE_FILE_BYTES_MAX) {
-        nr_diags_error(b->diags, (struct nr_place){b->file, 1, 1}, "the file is larger than 1MiB");
+        nr_diags_error(b->diags, (struct nr_place){b->file, 1, 1}, "the file is larger than 64MiB");
         return false;
     }
     if (nr_span_starts_with(b->bytes, NR_SPAN("\xef\xbb\xbf")))

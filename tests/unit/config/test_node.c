@@ -163,7 +163,7 @@ static void test_nesting_ends_at_32(void **state)
     nr_arena_done(&w.arena);
 }
 
-static void test_size_ends_at_1_mib(void **state)
+static void test_size_ends_at_64_mib(void **state)
 {
     size_t bytes = NR_NODE_FILE_BYTES_MAX + 1;
     char *text = malloc(bytes);
@@ -172,7 +172,7 @@ static void test_size_ends_at_1_mib(void **state)
     assert_non_null(text);
     memset(text, '#', bytes);
     parse(&w, (struct nr_span){text, bytes});
-    assert_diags(&w, "naru.yaml:1:1: the file is larger than 1MiB");
+    assert_diags(&w, "naru.yaml:1:1: the file is larger than 64MiB");
     nr_arena_done(&w.arena);
     parse(&w, (struct nr_span){text, bytes - 1});
     assert_int_equal(w.code, NR_OK);
@@ -353,7 +353,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refuses_with_the_place),
         cmocka_unit_test(test_nesting_ends_at_32),
-        cmocka_unit_test(test_size_ends_at_1_mib),
+        cmocka_unit_test(test_size_ends_at_64_mib),
         cmocka_unit_test(test_replaces_variables),
         cmocka_unit_test(test_finds_by_path_and_knows_places),
         cmocka_unit_test(test_an_empty_file_is_an_empty_mapping),

@@ -2,7 +2,7 @@
 /* router.h - which route serves a request.
  *
  * Built once from the configuration, then immutable: any thread may ask. A look-up costs the same
- * with 10 routes as with 100,000: a hash table over hosts, then a compressed trie over the path.
+ * with 10 routes as with 100,000: a trie over the host and the path's segments, in one hash table.
  *
  * Which route wins
  *

@@ -3,14 +3,13 @@
 
 #include <stdlib.h>
 
+#include "admin/requests.h"
 #include "base/assert.h"
 #include "base/compiler.h"
 #include "base/json.h"
 #include "io/process.h"
 #include "observe/expo.h"
 #include "observe/record_json.h"
-
-enum { REQUESTS_DEFAULT = 50, REQUESTS_MAX = 1000 };
 
 #define JSON_TYPE NR_SPAN("application/json")
 
@@ -163,37 +162,19 @@ static void services(struct nr_admin *admin, const struct nr_head *head,
     json_answer(ret, 200, json);
 }
 
-static uint32_t limit_of(struct nr_span query)
-{
-    struct nr_span text = nr_admin_param(query, NR_SPAN("limit"));
-    uint32_t limit = 0;
-
-    for (size_t i = 0; i < text.len && text.ptr[i] >= '0' && text.ptr[i] <= '9'; i++)
-        if (limit <= REQUESTS_MAX)
-            limit = limit * 10 + (uint32_t)(text.ptr[i] - '0');
-    if (limit == 0)
-        return REQUESTS_DEFAULT;
-    return limit < REQUESTS_MAX ? limit : REQUESTS_MAX;
-}
-
 static void requests(struct nr_admin *admin, const struct nr_head *head,
                      struct nr_admin_answer *ret)
 {
-    struct nr_span query = nr_head_text(head, head->query);
-    struct nr_span failed = nr_admin_param(query, NR_SPAN("failed"));
-    const struct nr_observe *observe = admin->setup.sources.observe;
-    uint32_t limit = limit_of(query);
-    struct nr_record *records = calloc(limit, sizeof(*records));
-    struct nr_json *list = nr_json_array();
-    struct nr_json *json = nr_json_object();
-    uint32_t count;
+    struct nr_json *json = nr_json_object(), *list;
+    struct nr_admin_filter filter;
+    struct nr_err err = {0};
 
-    nr_assert(records != NULL);
-    count = nr_observe_latest(observe, failed.len > 0 && !nr_span_eq(failed, NR_SPAN("0")), records,
-                              limit);
-    for (uint32_t i = 0; i < count; i++)
-        nr_json_push(list, nr_record_json(nr_observe_names(observe), &records[i]));
-    free(records);
+    if (nr_admin_filter_parse(nr_head_text(head, head->query), &filter, &err) != NR_OK) {
+        nr_json_free(json);
+        nr_admin_problem(ret, 400, "bad_filter", err.text);
+        return;
+    }
+    list = nr_admin_filter_records(admin->setup.sources.observe, &filter);
     nr_json_set(json, "requests", list);
     json_answer(ret, 200, json);
 }
@@ -203,11 +184,12 @@ static void request_by_id(struct nr_admin *admin, struct nr_span id, struct nr_a
     const struct nr_observe *observe = admin->setup.sources.observe;
     struct nr_record record;
     uint64_t key[2];
+    char detail[160];
 
     nr_record_id_of(id, key);
     if (!nr_observe_find(observe, key, &record)) {
-        nr_admin_problem(ret, 404, "unknown_request",
-                         "no record of this id: never seen, or too long ago");
+        nr_admin_memory_text(observe, detail, sizeof(detail));
+        nr_admin_problem(ret, 404, "unknown_request", detail);
         return;
     }
     json_answer(ret, 200, nr_record_json(nr_observe_names(observe), &record));

@@ -148,9 +148,27 @@ int64_t nr_json_integer_value(const struct nr_json *json)
     return json == NULL ? 0 : json_integer_value(peek(json));
 }
 
+double nr_json_number(const struct nr_json *json)
+{
+    return json == NULL ? 0 : json_number_value(peek(json));
+}
+
 bool nr_json_bool_value(const struct nr_json *json)
 {
     return json != NULL && json_is_true(peek(json));
+}
+
+void nr_json_each(const struct nr_json *object,
+                  void (*each)(void *ctx, const char *key, const struct nr_json *value), void *ctx)
+{
+    /* jansson's iterator takes no const, though it changes nothing. */
+    json_t *of = (json_t *)(uintptr_t)peek(object);
+    const char *key;
+    json_t *value;
+
+    if (object == NULL || !json_is_object(of))
+        return;
+    json_object_foreach(of, key, value) each(ctx, key, (const struct nr_json *)value);
 }
 
 char *nr_json_dump(const struct nr_json *json, unsigned indent)

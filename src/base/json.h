@@ -60,7 +60,12 @@ const struct nr_json *nr_json_at(const struct nr_json *array, size_t index);
 /* The value, or an empty span / 0 / false when json is NULL or of another kind. */
 struct nr_span nr_json_text(const struct nr_json *json);
 int64_t nr_json_integer_value(const struct nr_json *json);
+double nr_json_number(const struct nr_json *json); /* an integer or a real */
 bool nr_json_bool_value(const struct nr_json *json);
+
+/* Call each(ctx, key, value) for every member, in their order. Not an object: for none. */
+void nr_json_each(const struct nr_json *object,
+                  void (*each)(void *ctx, const char *key, const struct nr_json *value), void *ctx);
 
 /* malloc'ed, NUL-terminated; the caller frees. indent 0 is one compact line. */
 char *nr_json_dump(const struct nr_json *json, unsigned indent);

@@ -8,7 +8,10 @@
 #ifndef NR_BASE_REASON_H
 #define NR_BASE_REASON_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "naru/span.h"
 
 enum nr_reason {
     NR_REASON_NONE,               /* an upstream's or a handler's own answer */
@@ -50,5 +53,11 @@ uint16_t nr_reason_status(enum nr_reason reason);
 
 /* One sentence for `detail`. */
 const char *nr_reason_detail(enum nr_reason reason);
+
+/* What an operator does about it, in a sentence or two (reason_advice.c). */
+const char *nr_reason_advice(enum nr_reason reason);
+
+/* By name; false: there is none, and *ret_reason stays. */
+bool nr_reason_of(struct nr_span name, enum nr_reason *ret_reason);
 
 #endif

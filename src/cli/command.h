@@ -22,9 +22,10 @@ enum nr_exit {
     NR_EXIT_CONFIG = 3,  /* the configuration is wrong or cannot be read */
     NR_EXIT_LISTEN = 4,  /* an address cannot be listened on */
     NR_EXIT_NAME = 5,    /* a name in the configuration does not resolve */
+    NR_EXIT_ADMIN = 6,   /* no naru answers at the admin address */
 };
 
-enum { NR_OPTIONS_MAX = 8, NR_WORDS_MAX = 4, NR_MANY_MAX = 64 };
+enum { NR_OPTIONS_MAX = 16, NR_WORDS_MAX = 4, NR_MANY_MAX = 64 };
 
 struct nr_option {
     const char *name;  /* without the dashes */

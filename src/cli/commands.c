@@ -41,25 +41,40 @@ static const struct nr_command check = {
     .run = nr_cmd_check,
 };
 
-/* The order is that of enum in explain.c. */
+/* The order is that of enum nr_explain_option. */
 static const struct nr_option explain_options[] = {
-    {"route", 'r', "REQUEST", "method and URL: 'GET http://shop.example/users/7?a=b'"},
-    {"header", 'H', "FIELD", "a field of the request, 'Name: value'; may be repeated"},
+    {"route", 'r', "REQUEST",
+     "which route takes 'GET http://shop.example/users/7?a=b'; with "
+     "--last: only those of the route NAME"},
+    {"header", 'H', "FIELD",
+     "with --route: a field of the request, 'Name: value'; may be repeated"},
     {"config", 'c', "FILE", "configuration; default: ./naru.yaml; - is standard input"},
     {"json", 0, NULL, "as one JSON document"},
+    {"last", 'n', "COUNT", "list the latest requests, newest first; the options below choose"},
+    {"status", 0, "STATUS", "only those answered with 503, 5xx or 500-504"},
+    {"reason", 0, "REASON", "only those; alone: what the reason means and what to do"},
+    {"service", 0, "NAME", "only those for this service"},
+    {"admin", 0, "ADDRESS", "where naru's admin listener is; default: admin.listen of the file"},
+    {"token-file", 0, "FILE", "holds the admin token; default: $NARU_ADMIN_TOKEN"},
 };
 
 static const struct nr_command explain = {
     .name = "explain",
-    .synopsis = "",
-    .summary = "say which route a request takes, and why no other",
+    .synopsis = "[ID]",
+    .summary = "say what happened to a request, or which route one would take",
     .details =
-        "Asks the same router as the gateway does: names the route, then the runners-up, in\n"
-        "the order in which they are asked, each with what it lost by.\n"
-        "Exits with 0 when a route takes the request, 1 when none does.",
+        "ID      a request by its X-Request-Id: the answer and why, what to do, each step of\n"
+        "        the way, where the time went. Asks the naru that runs.\n"
+        "--last  a list of requests to choose from: naru explain --last 20 --status 5xx\n"
+        "--reason CODE  what a reason means and what to do about it\n"
+        "--route REQUEST  asks the gateway's router on paper: the route, then the runners-up,\n"
+        "        in the order in which they are asked, each with what it lost by\n"
+        "Exits with 0 when there is something to show, 1 when no route takes the request or\n"
+        "no such record or reason is known, 6 when no naru answers at the admin address.",
     .options = explain_options,
     .option_count = NR_COUNT(explain_options),
     .many = 2,
+    .words_max = 1,
     .run = nr_cmd_explain,
 };
 

@@ -1,286 +1,260 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* explain.c - `naru explain`: a request on paper, parsed and routed by the gateway's own code. */
+/* explain.c - `naru explain`: asks the naru that runs for its records and puts them into words
+ * (src/foresight). Where it runs: --admin, else the configuration, else where `naru serve --to` has
+ * its admin listener. */
+#include "cli/explain.h"
+
 #include <stdlib.h>
 
+#include "admin/admin_conf.h"
 #include "base/json.h"
 #include "base/strbuf.h"
-#include "cli/command.h"
+#include "cli/fetch.h"
 #include "cli/load.h"
-#include "codec/h1.h"
-#include "gateway/routes.h"
+#include "config/units.h"
+#include "foresight/explain.h"
+#include "io/process.h"
 
-enum { ROUTE, HEADER, CONFIG, JSON }; /* as explain_options */
+enum { TOKEN_BYTES_MAX = 4096, ADDRESS_BYTES = 256 };
 
-enum { CANDIDATES_MAX = 256, FIELDS_MAX = NR_MANY_MAX + 2, WHY_BYTES = 512 };
+#define ADMIN_DEFAULT "127.0.0.1:9900"
 
-struct asked {
-    const struct nr_routes *routes;
-    struct nr_strbuf text;
-    struct nr_field fields[FIELDS_MAX];
-    struct nr_head head;
-    struct nr_router_candidate candidates[CANDIDATES_MAX];
-    uint32_t count; /* may exceed CANDIDATES_MAX */
-    enum nr_router_verdict verdict;
-    uint32_t rule;
-    uint64_t methods;
-};
-
-/* ---- the request ---- */
-
-static int refuse(const char *what, const char *text)
+static const char *value(const struct nr_args *args, enum nr_explain_option option)
 {
-    fprintf(stderr, "naru explain: %s: '%s'; 'naru help explain' explains the command\n", what,
-            text);
+    return args->values[option];
+}
+
+static int usage(const char *what)
+{
+    fprintf(stderr, "naru explain: %s; 'naru help explain' explains the command\n", what);
     return NR_EXIT_USAGE;
 }
 
-/* "GET http://host/path", or a URL or a path alone. */
-static bool put_request_line(struct nr_strbuf *to, const char *request)
-{
-    const char *blank = strchr(request, ' ');
-    struct nr_span method =
-        blank == NULL ? NR_SPAN("GET") : (struct nr_span){request, (size_t)(blank - request)};
-    const char *url = blank == NULL ? request : blank + 1;
-    const char *authority = strstr(url, "://"), *path;
+/* ---- where and with what ---- */
 
-    if (url[0] != '/' && authority == NULL)
-        return false;
-    authority = url[0] == '/' ? url : authority + 3;
-    path = authority + strcspn(authority, "/?#");
-    nr_strbuf_add(to, method);
-    NR_STRBUF_LIT(to, " ");
-    if (*path != '/')
-        NR_STRBUF_LIT(to, "/");
-    nr_strbuf_add(to, (struct nr_span){path, strcspn(path, "#")});
-    NR_STRBUF_LIT(to, " HTTP/1.1\r\nHost: ");
-    nr_strbuf_add(to, path == authority ? NR_SPAN("localhost")
-                                        : (struct nr_span){authority, (size_t)(path - authority)});
-    NR_STRBUF_LIT(to, "\r\n");
-    return true;
+/* The default file need not be there: naru may run without one. */
+static int find_address(const struct nr_args *args, char to[ADDRESS_BYTES])
+{
+    const char *path = value(args, NR_EXPLAIN_CONFIG);
+    struct nr_config *config = NULL;
+    const struct nr_admin_conf *admin;
+    int code;
+
+    if (value(args, NR_EXPLAIN_ADMIN) != NULL) {
+        snprintf(to, ADDRESS_BYTES, "%s", value(args, NR_EXPLAIN_ADMIN));
+        return NR_EXIT_OK;
+    }
+    snprintf(to, ADDRESS_BYTES, ADMIN_DEFAULT);
+    if (path == NULL && nr_process_file_stamp(NR_CONFIG_PATH_DEFAULT) == 0)
+        return NR_EXIT_OK;
+    code = nr_cli_load(path, &config);
+    if (code != NR_EXIT_OK)
+        return code;
+    admin = nr_admin_conf_of(config);
+    if (admin->listen.kind == NR_CONFIG_ADDRESS_NONE) {
+        fputs("naru explain: the configuration has no admin listener (admin.listen: none), so "
+              "nobody can be asked\n",
+              stderr);
+        code = NR_EXIT_ADMIN;
+    } else {
+        snprintf(to, ADDRESS_BYTES, "%s", admin->listen.text.ptr);
+    }
+    nr_config_unref(config);
+    return code;
 }
 
-static int make_request(const struct nr_args *args, struct asked *asked)
+/* Malloc'ed into *ret_token; NULL: there is none. */
+static int find_token(const struct nr_args *args, char **ret_token)
 {
-    enum nr_h1_reason reason;
+    const char *path = value(args, NR_EXPLAIN_TOKEN_FILE);
+    const char *given = getenv("NARU_ADMIN_TOKEN");
+    struct nr_err err = {0};
+    size_t len;
 
-    if (args->values[ROUTE] == NULL)
-        return refuse("which request?", "--route 'GET http://host/path'");
-    if (!put_request_line(&asked->text, args->values[ROUTE]))
-        return refuse("expected a method and a URL", args->values[ROUTE]);
-    for (uint32_t i = 0; i < args->many_count; i++) {
-        if (strchr(args->many[i], ':') == NULL || strpbrk(args->many[i], "\r\n") != NULL)
-            return refuse("expected 'Name: value'", args->many[i]);
-        nr_strbuf_printf(&asked->text, "%s\r\n", args->many[i]);
+    if (path == NULL) {
+        *ret_token = given == NULL ? NULL : strdup(given);
+        return NR_EXIT_OK;
     }
-    NR_STRBUF_LIT(&asked->text, "\r\n");
-    reason = nr_h1_parse_request(asked->text.ptr, asked->text.len, &nr_h1_limits_default,
-                                 asked->fields, FIELDS_MAX, &asked->head);
-    if (reason != NR_H1_OK)
-        return refuse("the gateway refuses this request", nr_h1_reason_text(reason));
+    if (nr_process_read_file(path, TOKEN_BYTES_MAX, ret_token, &len, &err) != NR_OK) {
+        fprintf(stderr, "naru explain: %s: %s\n", path, err.text);
+        return NR_EXIT_USAGE;
+    }
+    (*ret_token)[strcspn(*ret_token, "\r\n")] = '\0';
     return NR_EXIT_OK;
 }
 
-static void ask(struct asked *asked)
-{
-    const struct nr_head *head = &asked->head;
-    struct nr_span authority = nr_head_text(head, head->authority);
-    struct nr_span path = nr_head_text(head, head->path);
+/* ---- asking ---- */
 
-    asked->verdict = nr_router_find(asked->routes->router, authority, path, head->method, head,
-                                    &asked->rule, &asked->methods);
-    asked->count = nr_router_explain(asked->routes->router, authority, path, head->method, head,
-                                     asked->candidates, CANDIDATES_MAX);
+/* Everything but unreserved characters as an escape: RFC 3986, 2.3. */
+static void put_escaped(struct nr_strbuf *to, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                     strchr("-._~", c) != NULL;
+
+        nr_strbuf_printf(to, plain ? "%c" : "%%%02X", c);
+    }
 }
 
-/* ---- words for it ---- */
-
-static const struct nr_route_conf *route_of(const struct asked *asked, uint32_t rule)
+static void put_filter(struct nr_strbuf *to, const char *name, const char *text)
 {
-    return asked->routes->items[rule].conf;
+    if (text == NULL)
+        return;
+    nr_strbuf_printf(to, "&%s=", name);
+    put_escaped(to, text);
 }
 
-static void why(const struct asked *asked, const struct nr_router_candidate *candidate, char *to)
+static void put_target(const struct nr_args *args, struct nr_strbuf *to)
 {
-    static const char *const texts[] = {
-        [NR_ROUTER_WON] = "takes the request",
-        [NR_ROUTER_LOST_METHOD] = "not for this method",
-        [NR_ROUTER_LOST_HOST] = "fits, but its host is less specific",
-        [NR_ROUTER_LOST_PATH] = "fits, but its path is less specific",
-        [NR_ROUTER_LOST_COUNT] = "fits, but it has fewer conditions",
-        [NR_ROUTER_LOST_ORDER] = "fits, but stands later in the configuration",
-    };
-    char condition[WHY_BYTES - 32];
-
-    if (candidate->outcome != NR_ROUTER_LOST_CONDITION) {
-        snprintf(to, WHY_BYTES, "%s", texts[candidate->outcome]);
+    if (args->word_count > 0) {
+        NR_STRBUF_LIT(to, "/v1/requests/");
+        put_escaped(to, args->words[0]);
         return;
     }
-    nr_condition_text(candidate->failed, condition, sizeof(condition));
-    snprintf(to, WHY_BYTES, "does not hold: %s", condition);
+    NR_STRBUF_LIT(to, "/v1/requests?limit=");
+    put_escaped(to, value(args, NR_EXPLAIN_LAST));
+    put_filter(to, "status", value(args, NR_EXPLAIN_STATUS));
+    put_filter(to, "reason", value(args, NR_EXPLAIN_REASON));
+    put_filter(to, "service", value(args, NR_EXPLAIN_SERVICE));
+    put_filter(to, "route", value(args, NR_EXPLAIN_ROUTE));
 }
 
-static const char *outcome_name(enum nr_router_outcome outcome)
-{
-    static const char *const names[] = {
-        [NR_ROUTER_WON] = "won",
-        [NR_ROUTER_LOST_METHOD] = "method",
-        [NR_ROUTER_LOST_CONDITION] = "condition",
-        [NR_ROUTER_LOST_HOST] = "host",
-        [NR_ROUTER_LOST_PATH] = "path",
-        [NR_ROUTER_LOST_COUNT] = "conditions",
-        [NR_ROUTER_LOST_ORDER] = "order",
-    };
+/* ---- the answer ---- */
 
-    return names[outcome];
+static int refused(const char *address, const struct nr_fetched *got, const struct nr_json *json)
+{
+    struct nr_span detail = nr_json_text(nr_json_get(json, "detail"));
+    struct nr_span reason = nr_json_text(nr_json_get(json, "reason"));
+
+    if (nr_span_eq(reason, NR_SPAN("unknown_request")) ||
+        nr_span_eq(reason, NR_SPAN("bad_filter"))) {
+        fprintf(stderr, "naru explain: %.*s\n", (int)detail.len, detail.ptr);
+        return NR_EXIT_FAILURE;
+    }
+    if (got->status == 401 || got->status == 403)
+        fprintf(stderr, "naru explain: %s wants a token: --token-file FILE, or NARU_ADMIN_TOKEN\n",
+                address);
+    else
+        fprintf(
+            stderr,
+            "naru explain: %s answers %u%s%.*s%s, not as a naru's admin listener: wrong port?\n",
+            address, got->status, reason.len > 0 ? " (" : "", (int)reason.len, reason.ptr,
+            reason.len > 0 ? ")" : "");
+    return NR_EXIT_ADMIN;
 }
 
-/* What the route does with the request, in a few words. */
-static void describe(const struct nr_route_conf *route, struct nr_strbuf *to)
+static void print_json(const struct nr_json *json)
 {
-    if (route->redirect != NULL)
-        nr_strbuf_printf(to, "redirect with %u", route->redirect->status);
-    else if (route->respond != NULL)
-        nr_strbuf_printf(to, "answered with %u", route->respond->status);
-    else if (route->service.len > 0)
-        nr_strbuf_printf(to, "service %s", route->service.ptr);
-    for (uint32_t i = 0; i < route->target_count; i++)
-        nr_strbuf_printf(to, "%sservice %s (weight %u)", i == 0 ? "" : ", ",
-                         route->targets[i].name.ptr, route->targets[i].weight);
+    char *text = nr_json_dump(json, 2);
+
+    puts(text);
+    free(text);
 }
 
-static void put_methods(uint64_t methods, struct nr_strbuf *to)
+static int print(const struct nr_args *args, const char *address, const struct nr_fetched *got)
 {
-    for (int method = NR_METHOD_GET; method < NR_METHODS; method++)
-        if ((methods >> method & 1) != 0 && method != NR_METHOD_CONNECT &&
-            method != NR_METHOD_TRACE)
-            nr_strbuf_printf(to, "%s%.*s", to->len == 0 ? "" : ", ",
-                             (int)nr_method_name((enum nr_method)method).len,
-                             nr_method_name((enum nr_method)method).ptr);
-}
-
-/* ---- printing ---- */
-
-static uint32_t shown(const struct asked *asked)
-{
-    return asked->count < CANDIDATES_MAX ? asked->count : CANDIDATES_MAX;
-}
-
-static void print_verdict(const struct asked *asked)
-{
+    struct nr_json *json = nr_json_parse((struct nr_span){got->body, got->len}, NULL);
+    const struct nr_json *list = nr_json_get(json, "requests");
+    bool one = args->word_count > 0;
     struct nr_strbuf text = {0};
+    int code = NR_EXIT_OK;
 
-    switch (asked->verdict) {
-    case NR_ROUTER_FOUND: {
-        const struct nr_route_conf *route = route_of(asked, asked->rule);
-
-        describe(route, &text);
-        printf("route '%s' (%s:%u): %s\n", route->name.ptr, route->at.place.file,
-               route->at.place.line, text.ptr);
-        break;
+    if (got->status != 200 || (one ? nr_json_get(json, "request_id") : list) == NULL) {
+        code = refused(address, got, json);
+    } else if (value(args, NR_EXPLAIN_JSON) != NULL) {
+        print_json(json);
+    } else {
+        if (one)
+            nr_explain_record(json, &text);
+        else
+            nr_explain_list(list, &text);
+        fputs(text.ptr, stdout);
     }
-    case NR_ROUTER_NO_METHOD:
-        put_methods(asked->methods, &text);
-        printf("no route for this method: 405, Allow: %s\n", text.ptr == NULL ? "" : text.ptr);
-        break;
-    case NR_ROUTER_NO_ROUTE: printf("no route: 404\n"); break;
-    }
-    nr_strbuf_done(&text);
-}
-
-static void print_text(const struct asked *asked)
-{
-    bool heading = false;
-
-    print_verdict(asked);
-    for (uint32_t i = 0; i < shown(asked); i++) {
-        const struct nr_router_candidate *candidate = &asked->candidates[i];
-        const struct nr_route_conf *route = route_of(asked, candidate->rule);
-        char text[WHY_BYTES];
-
-        if (candidate->outcome == NR_ROUTER_WON)
-            continue;
-        if (!heading)
-            printf("runners-up, in the order in which they are asked:\n");
-        heading = true;
-        why(asked, candidate, text);
-        printf("  '%s' (line %u): %s\n", route->name.ptr, route->at.place.line, text);
-    }
-    if (asked->count > CANDIDATES_MAX)
-        printf("  and %u more\n", asked->count - CANDIDATES_MAX);
-}
-
-static struct nr_json *candidate_json(const struct asked *asked,
-                                      const struct nr_router_candidate *candidate)
-{
-    const struct nr_route_conf *route = route_of(asked, candidate->rule);
-    struct nr_json *json = nr_json_object();
-    char text[WHY_BYTES];
-
-    why(asked, candidate, text);
-    nr_json_set(json, "route", nr_json_string(route->name));
-    nr_json_set(json, "index", nr_json_integer(candidate->rule));
-    nr_json_set(json, "line", nr_json_integer(route->at.place.line));
-    nr_json_set(json, "outcome", nr_json_string(nr_span_of(outcome_name(candidate->outcome))));
-    nr_json_set(json, "why", nr_json_string(nr_span_of(text)));
-    return json;
-}
-
-static void print_json(const struct asked *asked)
-{
-    static const char *const verdicts[] = {[NR_ROUTER_FOUND] = "route",
-                                           [NR_ROUTER_NO_ROUTE] = "no_route",
-                                           [NR_ROUTER_NO_METHOD] = "method_not_allowed"};
-    struct nr_json *json = nr_json_object(), *list = nr_json_array();
-    struct nr_strbuf text = {0};
-    char *out;
-
-    nr_json_set(json, "verdict", nr_json_string(nr_span_of(verdicts[asked->verdict])));
-    nr_json_set(json, "path", nr_json_string(nr_head_text(&asked->head, asked->head.path)));
-    if (asked->verdict == NR_ROUTER_FOUND) {
-        const struct nr_route_conf *route = route_of(asked, asked->rule);
-
-        describe(route, &text);
-        nr_json_set(json, "route", nr_json_string(route->name));
-        nr_json_set(json, "file", nr_json_string(nr_span_of(route->at.place.file)));
-        nr_json_set(json, "line", nr_json_integer(route->at.place.line));
-        nr_json_set(json, "answer", nr_json_string(nr_strbuf_span(&text)));
-    } else if (asked->verdict == NR_ROUTER_NO_METHOD) {
-        put_methods(asked->methods, &text);
-        nr_json_set(json, "allow", nr_json_string(nr_strbuf_span(&text)));
-    }
-    for (uint32_t i = 0; i < shown(asked); i++)
-        nr_json_push(list, candidate_json(asked, &asked->candidates[i]));
-    nr_json_set(json, "candidates", list);
-    out = nr_json_dump(json, 2);
-    puts(out);
-    free(out);
     nr_strbuf_done(&text);
     nr_json_free(json);
+    return code;
+}
+
+static int ask(const struct nr_args *args)
+{
+    char address[ADDRESS_BYTES], *token = NULL;
+    struct nr_strbuf target = {0};
+    struct nr_fetched got = {0};
+    struct nr_err err = {0};
+    int code = find_address(args, address);
+
+    if (code == NR_EXIT_OK)
+        code = find_token(args, &token);
+    if (code != NR_EXIT_OK)
+        return code;
+    put_target(args, &target);
+    if (nr_cli_fetch(&(struct nr_fetch){.address = address,
+                                        .path = nr_strbuf_span(&target),
+                                        .token = nr_span_of(token == NULL ? "" : token)},
+                     &got, &err) != NR_OK) {
+        fprintf(stderr, "naru explain: %s\n", err.text);
+        code = err.code == NR_EINVAL ? NR_EXIT_USAGE : NR_EXIT_ADMIN;
+    } else {
+        code = print(args, address, &got);
+    }
+    free(got.body);
+    free(token);
+    nr_strbuf_done(&target);
+    return code;
+}
+
+/* ---- reasons ---- */
+
+static const char *reason_name(const void *ctx, uint32_t i)
+{
+    return nr_explain_reason_name(i);
+}
+
+static int explain_reason(const struct nr_args *args)
+{
+    const char *name = value(args, NR_EXPLAIN_REASON);
+    struct nr_strbuf text = {0};
+    char hint[128];
+
+    if (!nr_explain_reason(nr_span_of(name), &text)) {
+        nr_did_you_mean(name, reason_name, NULL, hint, sizeof(hint));
+        fprintf(stderr, "naru explain: no reason '%s'%s; 'naru config docs reasons' lists them\n",
+                name, hint);
+        return NR_EXIT_FAILURE;
+    }
+    if (value(args, NR_EXPLAIN_JSON) != NULL) {
+        struct nr_json *json = nr_explain_reason_json(nr_span_of(name));
+
+        print_json(json);
+        nr_json_free(json);
+    } else {
+        fputs(text.ptr, stdout);
+    }
+    nr_strbuf_done(&text);
+    return NR_EXIT_OK;
 }
 
 int nr_cmd_explain(const struct nr_args *args)
 {
-    struct asked *asked = calloc(1, sizeof(*asked));
-    struct nr_config *config = NULL;
-    struct nr_routes *routes;
-    int code = asked == NULL ? NR_EXIT_FAILURE : make_request(args, asked);
+    const char *last = value(args, NR_EXPLAIN_LAST), *status = value(args, NR_EXPLAIN_STATUS);
+    bool filters = status != NULL || value(args, NR_EXPLAIN_SERVICE) != NULL;
+    struct nr_status_range range;
+    uint64_t count;
 
-    if (code == NR_EXIT_OK)
-        code = nr_cli_load(args->values[CONFIG], &config);
-    if (code == NR_EXIT_OK) {
-        routes = nr_routes_new(config);
-        asked->routes = routes;
-        ask(asked);
-        if (args->values[JSON] != NULL)
-            print_json(asked);
-        else
-            print_text(asked);
-        code = asked->verdict == NR_ROUTER_FOUND ? NR_EXIT_OK : NR_EXIT_FAILURE;
-        nr_routes_free(routes);
-        nr_config_unref(config);
-    }
-    if (asked != NULL)
-        nr_strbuf_done(&asked->text);
-    free(asked);
-    return code;
+    if (last != NULL && args->word_count > 0)
+        return usage("an ID and --last exclude each other");
+    if (last != NULL && (!nr_units_integer(nr_span_of(last), 10, &count) || count == 0))
+        return usage("--last needs a number of requests");
+    if (status != NULL && !nr_units_status(nr_span_of(status), &range))
+        return usage("--status needs 503, 5xx or 500-504");
+    if (last == NULL && filters)
+        return usage("--status and --service choose among the requests of --last COUNT");
+    if (last != NULL || args->word_count > 0)
+        return ask(args);
+    if (value(args, NR_EXPLAIN_ROUTE) != NULL)
+        return nr_explain_route(args);
+    if (value(args, NR_EXPLAIN_REASON) != NULL)
+        return explain_reason(args);
+    return usage("what? an ID, --last COUNT, --reason CODE or --route 'GET http://host/path'");
 }

@@ -7,11 +7,14 @@ static const struct {
     const char *meaning;
 } exits[] = {
     {NR_EXIT_OK, "all went well"},
-    {NR_EXIT_FAILURE, "failed while running; check: a rule found an error; explain: no route"},
+    {NR_EXIT_FAILURE,
+     "failed while running; check: a finding at the level of --fail-on; explain: no such "
+     "route, record or reason"},
     {NR_EXIT_USAGE, "the command line is wrong"},
     {NR_EXIT_CONFIG, "the configuration is wrong or cannot be read"},
     {NR_EXIT_LISTEN, "an address cannot be listened on: in use, or not permitted"},
     {NR_EXIT_NAME, "a name in the configuration does not resolve"},
+    {NR_EXIT_ADMIN, "no naru answers at the admin address, or it wants another token"},
 };
 
 void nr_help_exit_codes(FILE *to, const char *format)

@@ -15,18 +15,20 @@ void nr_page_reasons(FILE *to)
     fputs("When naru answers a request itself, or loses one, it says why in one stable word: as\n"
           "`reason` in the answer (`application/problem+json`), in the access log, in\n"
           "`naru_reasons_total` and in the decision record (`/v1/requests/{id}` on the admin\n"
-          "listener). Words are added, never changed.\n\n"
+          "listener). Words are added, never changed. `naru explain --reason CODE` prints the "
+          "same.\n\n"
           "499 appears in records and logs only: the client had left and got no answer.\n\n"
-          "| reason | status | meaning |\n|---|---|---|\n",
+          "| reason | status | meaning | what to do |\n|---|---|---|---|\n",
           to);
     for (int i = NR_REASON_NONE + 1; i < NR_REASONS; i++) {
         enum nr_reason reason = (enum nr_reason)i;
 
         if (nr_reason_status(reason) != 0)
-            fprintf(to, "| `%s` | %u | %s |\n", nr_reason_name(reason), nr_reason_status(reason),
-                    nr_reason_detail(reason));
+            fprintf(to, "| `%s` | %u | %s | %s |\n", nr_reason_name(reason),
+                    nr_reason_status(reason), nr_reason_detail(reason), nr_reason_advice(reason));
         else
-            fprintf(to, "| `%s` | – | %s |\n", nr_reason_name(reason), nr_reason_detail(reason));
+            fprintf(to, "| `%s` | – | %s | %s |\n", nr_reason_name(reason),
+                    nr_reason_detail(reason), nr_reason_advice(reason));
     }
     fputs("\n## Requests that are not HTTP\n\n"
           "A request that naru cannot read in exactly one way is refused, and the connection\n"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* units.h - numbers with units, both ways. Pure, private to config.
+/* units.h - numbers with units, both ways. Pure; for config, and for who is given such values
+ * by operators elsewhere.
  *
  * Every parser takes the whole text or nothing: no sign, no blanks, no overflow. */
 #ifndef NR_CONFIG_UNITS_H

@@ -155,18 +155,47 @@ static int newest_first(const void *left, const void *right)
 uint32_t nr_observe_latest(const struct nr_observe *observe, bool failed, struct nr_record *to,
                            uint32_t max)
 {
-    struct nr_record *all = calloc((size_t)observe->worker_count * max + 1, sizeof(*all));
+    uint32_t capacity = failed ? NR_OBSERVE_FAILURES : NR_OBSERVE_RECENT;
+    uint32_t each = max < capacity ? max : capacity;
+    struct nr_record *all = calloc((size_t)observe->worker_count * each + 1, sizeof(*all));
     uint32_t count = 0;
 
     nr_assert(all != NULL);
     for (uint32_t i = 0; i < observe->worker_count; i++)
-        count += nr_record_ring_latest(
-            failed ? observe->workers[i]->failures : observe->workers[i]->recent, all + count, max);
+        count += nr_record_ring_latest(failed ? observe->workers[i]->failures
+                                              : observe->workers[i]->recent,
+                                       all + count, each);
     qsort(all, count, sizeof(*all), newest_first);
     count = count < max ? count : max;
     memcpy(to, all, count * sizeof(*all));
     free(all);
     return count;
+}
+
+uint32_t nr_observe_room(const struct nr_observe *observe, bool failed)
+{
+    return observe->worker_count *
+           (failed ? (uint32_t)NR_OBSERVE_FAILURES : (uint32_t)NR_OBSERVE_RECENT);
+}
+
+uint64_t nr_observe_oldest_ns(const struct nr_observe *observe)
+{
+    struct nr_record *records = calloc(NR_OBSERVE_RECENT, sizeof(*records));
+    uint64_t first_ns = 0, since_ns = 0; /* since: by those that have forgotten something */
+
+    nr_assert(records != NULL);
+    for (uint32_t i = 0; i < observe->worker_count; i++) {
+        uint32_t count =
+            nr_record_ring_latest(observe->workers[i]->recent, records, NR_OBSERVE_RECENT);
+        uint64_t oldest_ns = count == 0 ? 0 : records[count - 1].wall_ns;
+
+        if (count == NR_OBSERVE_RECENT && oldest_ns > since_ns)
+            since_ns = oldest_ns;
+        if (oldest_ns != 0 && (first_ns == 0 || oldest_ns < first_ns))
+            first_ns = oldest_ns;
+    }
+    free(records);
+    return since_ns != 0 ? since_ns : first_ns;
 }
 
 struct nr_cells *nr_observe_sum(const struct nr_observe *observe)

@@ -52,6 +52,12 @@ bool nr_observe_find(const struct nr_observe *observe, const uint64_t id[2],
 uint32_t nr_observe_latest(const struct nr_observe *observe, bool failed, struct nr_record *to,
                            uint32_t max);
 
+/* How many records are kept at most, of all workers. */
+uint32_t nr_observe_room(const struct nr_observe *observe, bool failed);
+
+/* From when on no record is missing, since the epoch; 0: there is none yet. */
+uint64_t nr_observe_oldest_ns(const struct nr_observe *observe);
+
 /* The sum of all workers' cells; the caller frees with nr_cells_free. */
 struct nr_cells *nr_observe_sum(const struct nr_observe *observe);
 

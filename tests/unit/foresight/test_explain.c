@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records as the admin surface gives them, and what a person reads. */
+#include "foresight/explain.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/compiler.h"
+#include "base/reason.h"
+#include "naru/err.h"
+
+/* Two of three instances are gone, the third is too slow for what is left of the deadline. */
+static const char refused_twice[] =
+    "{\"request_id\": \"00000000000000070000000000000008\", \"timestamp\": "
+    "\"2026-11-21T02:40:17.123Z\", \"method\": \"GET\", \"path\": \"/api/orders/7\", \"status\": "
+    "504, \"reason\": \"deadline\", \"detail\": \"The request's deadline passed.\", \"ip\": "
+    "\"10.1.2.3\", \"route\": \"/api/*\", \"service\": \"orders\", \"bytes_in\": 0, \"bytes_out\": "
+    "187, \"tunnel\": false, \"ledger\": {\"deadline_ms\": 500, \"total_ms\": 500.5, \"head_ms\": "
+    "0.1, \"queue_ms\": 20, \"upstream_ms\": 0}, \"attempt_count\": 2, \"attempts\": "
+    "[{\"instance\": "
+    "\"127.0.0.1:7001\", \"result\": \"connect_refused\", \"start_ms\": 20.2, \"took_ms\": 0.3, "
+    "\"reused_connection\": false}, {\"instance\": \"127.0.0.1:7002\", \"result\": \"timeout\", "
+    "\"start_ms\": 45.5, \"took_ms\": 454, \"reused_connection\": true, \"probe\": true}], "
+    "\"limits\": [{\"name\": \"per_user\", \"left\": 92}, {\"name\": \"all\", \"left\": 7}], "
+    "\"moon_phase\": \"waxing\", \"tide_ms\": 12, \"notes\": [\"not retried: no time was left\"]}";
+
+static const char answered[] =
+    "{\"request_id\": \"1\", \"timestamp\": \"2026-11-21T02:40:17.123Z\", \"method\": \"GET\", "
+    "\"path\": \"/\", \"status\": 500, \"service\": \"orders\", \"ledger\": {\"deadline_ms\": "
+    "null, "
+    "\"total_ms\": 2}, \"attempt_count\": 1, \"attempts\": [{\"instance\": \"127.0.0.1:7001\", "
+    "\"result\": \"answered\", \"status\": 500, \"start_ms\": 0, \"took_ms\": 2}]}";
+
+static char *explained(const char *json)
+{
+    struct nr_json *record = nr_json_parse(nr_span_of(json), NULL);
+    struct nr_strbuf text = {0};
+
+    assert_non_null(record);
+    nr_explain_record(record, &text);
+    nr_json_free(record);
+    return nr_strbuf_take(&text, &(size_t){0});
+}
+
+static void assert_has(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL)
+        fail_msg("'%s' is not in\n%s", part, text);
+}
+
+static void assert_hasnt(const char *text, const char *part)
+{
+    if (strstr(text, part) != NULL)
+        fail_msg("'%s' is in\n%s", part, text);
+}
+
+static void tells_the_story(void **state)
+{
+    static const char *const parts[] = {
+        "GET /api/orders/7 -> 504 in 500 ms",
+        "from 10.1.2.3",
+        "Naru answered 504. The request's deadline passed. [deadline]",
+        "What to do: The ledger of `naru explain` shows",
+        "route        '/api/*', to service 'orders'",
+        "queue        waited 20.0 ms",
+        "attempt 1    127.0.0.1:7001 refused the connection after 0.30 ms",
+        "attempt 2    127.0.0.1:7002 did not answer in time after 454 ms, on a pooled connection",
+        "not retried: no time was left",
+        "before attempt 2",
+        "most of it: attempt 2: 127.0.0.1:7002 (91 %)",
+        "0.50 ms over: an answer that has begun is finished",
+    };
+    char *text = explained(refused_twice);
+
+    for (size_t i = 0; i < NR_COUNT(parts); i++)
+        assert_has(text, parts[i]);
+    free(text);
+}
+
+/* What this version has no words for is not lost. */
+static void shows_what_it_does_not_know(void **state)
+{
+    char *text = explained(refused_twice);
+
+    assert_has(text, "limits       name per_user, left 92\n               name all, left 7\n");
+    assert_has(text, "moon phase   waxing");
+    assert_has(text, "tide         12.0 ms");
+    assert_has(text, "on a pooled connection, probe yes");
+    free(text);
+}
+
+static void tells_whose_answer_it_is(void **state)
+{
+    char *text = explained(answered);
+
+    assert_has(text, "The answer is the service's own: service 'orders' (127.0.0.1:7001) answered "
+                     "500.\nWhat to do: ask the service");
+    assert_has(text, "no deadline");
+    assert_hasnt(text, "most of it"); /* of one slice */
+    free(text);
+}
+
+/* The slices cover the whole, and each has a mark. */
+static void draws_the_time(void **state)
+{
+    char *text = explained(refused_twice), *at = strstr(text, "Where the time went");
+    uint32_t bars = 0;
+    double sum_ms = 0;
+
+    for (at = strchr(at, '\n') + 1; strncmp(at, "  all of it", 11) != 0;
+         at = strchr(at, '\n') + 1) {
+        const char *bar = strchr(at, '|');
+
+        sum_ms += strtod(at + 34, NULL);
+        assert_true(bar != NULL && bar < strchr(at, '\n'));
+        assert_true(strchr(bar, '#') < strchr(bar + 1, '|'));
+        bars++;
+    }
+    assert_int_equal(bars, 7);
+    assert_true(sum_ms > 499 && sum_ms < 502);
+    free(text);
+}
+
+/* Whoever sends a path must not talk to the operator's terminal. */
+static void passes_no_controls_on(void **state)
+{
+    char *text = explained("{\"path\": \"/\\u001b[2J\\u009b\\u00e4\\n\", \"status\": 200, "
+                           "\"x\\u001b\": \"\\u0007\"}");
+
+    assert_has(text, "/?[2J?\xc3\xa4?");
+    assert_null(strchr(text, '\x1b'));
+    assert_null(strchr(text, '\x07'));
+    free(text);
+}
+
+/* Records of any shape: from a newer naru, from a person's editor. */
+static void survives_nonsense(void **state)
+{
+    static const char *const records[] = {
+        "{}",
+        "[]",
+        "7",
+        "{\"attempts\": 3, \"ledger\": [], \"notes\": {}, \"limits\": null}",
+        "{\"attempts\": [7, {}], \"attempt_count\": -5, \"route\": {}, \"tunnel\": \"x\"}",
+        "{\"ledger\": {\"total_ms\": -1, \"head_ms\": 1e300, \"deadline_ms\": \"x\"}, \"status\": "
+        "1e9}",
+        "{\"attempts\": [{\"start_ms\": -1e300, \"took_ms\": 1e300}], \"attempt_count\": 1}",
+        "{\"attempts\": [{}, {}, {}, {}, {}, {}, {}, {}, {}], \"attempt_count\": 12}",
+    };
+
+    for (size_t i = 0; i < NR_COUNT(records); i++) {
+        char *text = explained(records[i]);
+
+        assert_has(text, "Where the time went");
+        free(text);
+    }
+}
+
+static void lists_a_line_each(void **state)
+{
+    struct nr_strbuf json = {0}, text = {0};
+    struct nr_json *list;
+
+    nr_strbuf_printf(&json, "[%s, %s]", refused_twice, answered);
+    list = nr_json_parse(nr_strbuf_span(&json), NULL);
+    nr_explain_list(list, &text);
+    assert_has(text.ptr, "02:40:17.123 504        500 ms     2  deadline           orders ");
+    assert_has(text.ptr, "00000000000000070000000000000008 GET /api/orders/7\n");
+    assert_has(text.ptr, "02:40:17.123 500       2.00 ms     1  -                  orders ");
+    nr_json_free(list);
+    nr_strbuf_done(&text);
+    list = nr_json_array();
+    nr_explain_list(list, &text);
+    assert_string_equal(text.ptr, "no requests like that are in naru's memory\n");
+    nr_json_free(list);
+    nr_strbuf_done(&text);
+    nr_strbuf_done(&json);
+}
+
+/* Every reason that a client can be given says what it means and what to do. */
+static void explains_every_reason(void **state)
+{
+    const char *name;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; (name = nr_explain_reason_name(i)) != NULL; i++, count++) {
+        struct nr_strbuf text = {0};
+        struct nr_json *json = nr_explain_reason_json(nr_span_of(name));
+
+        assert_true(nr_explain_reason(nr_span_of(name), &text));
+        assert_has(text.ptr, name);
+        if (nr_json_text(nr_json_get(json, "advice")).len < 10)
+            fail_msg("no advice for '%s': src/base/reason_advice.c says what to do", name);
+        assert_true(nr_json_text(nr_json_get(json, "meaning")).len > 10);
+        nr_json_free(json);
+        nr_strbuf_done(&text);
+    }
+    assert_true(count > NR_REASONS);
+    assert_false(nr_explain_reason(NR_SPAN("moon"), NULL));
+    assert_null(nr_explain_reason_json(NR_SPAN("moon")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tells_the_story),          cmocka_unit_test(shows_what_it_does_not_know),
+        cmocka_unit_test(tells_whose_answer_it_is), cmocka_unit_test(draws_the_time),
+        cmocka_unit_test(passes_no_controls_on),    cmocka_unit_test(survives_nonsense),
+        cmocka_unit_test(lists_a_line_each),        cmocka_unit_test(explains_every_reason),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

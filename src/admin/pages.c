@@ -113,6 +113,7 @@ static void metrics(struct nr_admin *admin, const struct nr_head *head, struct n
         return;
     }
     of.ready = admin->phase == NR_ADMIN_READY;
+    of.now_ns = nr_io_now_ns(admin->setup.io);
     ret->content_type = nr_expo_content_type(open_metrics);
     ret->body = nr_exposition_text(&of, open_metrics, &ret->len);
 }

@@ -1,52 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* attempt.c - one try on one instance, and what to make of its end.
+/* attempt.c - one try on one instance.
  *
  * Upstream's events pass through to the owner once the final head is there; before that only
  * interim (1xx) heads do. An attempt that ends without a final head has failed: it is written into
- * the record, reported to the service, and repeated if policy/retry.h says so. */
+ * the record and reported to the service. What is made of it is repeat.c's business. */
 #include "base/assert.h"
 #include "base/compiler.h"
 #include "call/state.h"
-#include "policy/retry.h"
 
 #define US(ns) ((uint32_t)((ns) / 1000))
-
-/* ---- what a failure is called ---- */
-
-struct failure {
-    enum nr_attempt_result result;
-    enum nr_reason reason;
-    uint32_t on; /* bits 1 << enum nr_retry_on: any of these words in `on` allows a retry */
-};
-
-#define ON(word) (1u << NR_RETRY_ON_##word)
-
-static struct failure failure_of(enum nr_end end)
-{
-    switch (end) {
-    case NR_END_CONNECT_REFUSED:
-        return (struct failure){NR_ATTEMPT_CONNECT_REFUSED, NR_REASON_CONNECT_REFUSED, ON(CONNECT)};
-    case NR_END_CONNECT_FAILED:
-        return (struct failure){NR_ATTEMPT_CONNECT_FAILED, NR_REASON_CONNECT_FAILED, ON(CONNECT)};
-    case NR_END_CONNECT_TIMEOUT:
-        return (struct failure){NR_ATTEMPT_CONNECT_TIMEOUT, NR_REASON_CONNECT_TIMEOUT, ON(CONNECT)};
-    case NR_END_UNPROCESSED:
-        return (struct failure){NR_ATTEMPT_CLOSED, NR_REASON_UPSTREAM_CLOSED,
-                                ON(CONNECT) | ON(RESET)};
-    case NR_END_PEER_CLOSED:
-        return (struct failure){NR_ATTEMPT_CLOSED, NR_REASON_UPSTREAM_CLOSED, ON(RESET)};
-    case NR_END_PROTOCOL:
-        return (struct failure){NR_ATTEMPT_PROTOCOL, NR_REASON_UPSTREAM_PROTOCOL, ON(RESET)};
-    case NR_END_RESET: /* our own: the attempt's time is over */
-    case NR_END_HEAD_TIMEOUT:
-    case NR_END_BODY_TIMEOUT:
-    case NR_END_WRITE_TIMEOUT:
-    case NR_END_IDLE_TIMEOUT:
-        return (struct failure){NR_ATTEMPT_TIMEOUT, NR_REASON_ATTEMPT_TIMEOUT, ON(TIMEOUT)};
-    case NR_END_SHUTDOWN: return (struct failure){NR_ATTEMPT_CANCELED, NR_REASON_DRAINING, 0};
-    default: return (struct failure){NR_ATTEMPT_RESET, NR_REASON_UPSTREAM_RESET, ON(RESET)};
-    }
-}
 
 /* ---- the record and the service ---- */
 
@@ -69,7 +31,7 @@ static void note_start(struct nr_call *c)
                                              .start_us = US(a->started_ns - c->record->start_ns)};
 }
 
-static void note_result(struct nr_call *c, enum nr_attempt_result result)
+void nr_attempt_note(struct nr_call *c, enum nr_attempt_result result)
 {
     struct nr_record_attempt *slot = slot_of(c);
     uint64_t now_ns = nr_io_now_ns(c->io);
@@ -83,16 +45,8 @@ static void note_result(struct nr_call *c, enum nr_attempt_result result)
 
 void nr_attempt_note_given_up(struct nr_call *c, enum nr_attempt_result result)
 {
-    if (!c->committed)
-        note_result(c, result);
-}
-
-/* A pooled connection that broke before any byte of the answer had gone stale while it was
- * idle. That is how keep-alive works, and says nothing of the instance. */
-static bool was_stale(const struct nr_exchange *up, enum nr_end end)
-{
-    return up->reused &&
-           (end == NR_END_PEER_CLOSED || end == NR_END_PEER_RESET || end == NR_END_UNPROCESSED);
+    if (!c->committed && !c->attempt.discarded)
+        nr_attempt_note(c, result);
 }
 
 /* Tell the service, once per attempt. A final head sets the latency; without one the time until
@@ -102,12 +56,12 @@ static void report(struct nr_call *c, const struct nr_exchange *up, enum nr_end 
     const struct nr_attempt *a = &c->attempt;
     uint64_t now_ns = nr_io_now_ns(c->io);
     uint64_t took_ns = now_ns > a->started_ns ? now_ns - a->started_ns : 1;
-    bool whole = c->answered || c->tunnel || c->over;
+    bool whole = c->answered || c->tunnel || c->over || a->discarded;
 
     if (a->head_latency_ns != 0)
         nr_service_report(c->service, a->instance, now_ns, a->head_latency_ns,
                           a->status < 500 && whole);
-    else if ((c->over && c->reason == NR_REASON_CLIENT_CLOSED) || was_stale(up, end))
+    else if ((c->over && c->reason == NR_REASON_CLIENT_CLOSED) || nr_attempt_was_stale(up, end))
         nr_service_report(c->service, a->instance, now_ns, 0, true);
     else
         nr_service_report(c->service, a->instance, now_ns, took_ns, false);
@@ -123,7 +77,7 @@ static void commit(struct nr_call *c, const struct nr_head *head)
     c->committed = true;
     a->status = head->status;
     a->head_latency_ns = now_ns > a->started_ns ? now_ns - a->started_ns : 1;
-    note_result(c, NR_ATTEMPT_ANSWERED);
+    nr_attempt_note(c, NR_ATTEMPT_ANSWERED);
     c->x.times = a->up->times;
     c->x.reused = a->up->reused;
     nr_replay_commit(&c->replay, c->io, c->budget);
@@ -136,7 +90,7 @@ static void commit(struct nr_call *c, const struct nr_head *head)
 
 static bool is_deaf(const struct nr_call *c)
 {
-    return c->over || c->attempt.timed_out;
+    return c->over || c->attempt.timed_out || c->attempt.discarded;
 }
 
 static void up_head(struct nr_exchange *up, struct nr_head *head, bool ended)
@@ -147,6 +101,8 @@ static void up_head(struct nr_exchange *up, struct nr_head *head, bool ended)
         return;
     c->attempt.first_byte_ns = NR_TIME_NEVER;
     if (head->status >= 200 || head->status == 101) {
+        if (nr_unlikely(head->status >= 429) && nr_repeat_instead_of(c, head, ended))
+            return;
         c->answered = ended;
         commit(c, head);
     }
@@ -157,8 +113,11 @@ static void up_body(struct nr_exchange *up, bool ended)
 {
     struct nr_call *c = up->owner;
 
-    if (is_deaf(c))
+    if (nr_unlikely(is_deaf(c))) {
+        if (c->attempt.discarded)
+            nr_repeat_drop_body(c, up);
         return;
+    }
     c->answered = ended;
     c->x.received_bytes = up->received_bytes;
     c->x.events->body(&c->x, ended);
@@ -174,8 +133,7 @@ static void up_trailers(struct nr_exchange *up, struct nr_head *trailers)
     c->x.events->trailers(&c->x, trailers);
 }
 
-/* First what earlier attempts have seen already, then the owner's turn. */
-static void pass_on(struct nr_call *c)
+void nr_attempt_pass_on(struct nr_call *c)
 {
     if (!nr_replay_flushed(&c->replay)) {
         nr_replay_flush(&c->replay, c->attempt.up);
@@ -197,55 +155,10 @@ static void up_writable(struct nr_exchange *up)
     struct nr_call *c = up->owner;
 
     if (!is_deaf(c))
-        pass_on(c);
+        nr_attempt_pass_on(c);
 }
 
 /* ---- its end ---- */
-
-static bool maybe_processed(const struct nr_exchange *up, enum nr_end end)
-{
-    if (end == NR_END_RESET && up->times.connected_ns == 0)
-        return false; /* our own time limit passed while connecting */
-    return nr_end_may_have_processed(end);
-}
-
-static bool should_repeat(struct nr_call *c, const struct nr_exchange *up, enum nr_end end,
-                          const struct failure *failure)
-{
-    const struct nr_retry_conf *retry = &c->conf->retry;
-    const struct nr_retry_facts facts = {
-        .attempts = c->attempts,
-        .attempts_max = retry->attempts,
-        .left_ns = nr_deadline_left_ns(&c->deadline, nr_io_now_ns(c->io)),
-        .listed = (retry->on & failure->on) != 0,
-        .idempotent = (retry->methods >> c->request->method & 1) != 0,
-        .maybe_processed = maybe_processed(up, end),
-        .committed = c->committed,
-        .body_lost = c->replay.lost,
-    };
-    uint16_t flag = 0;
-    enum nr_retry_verdict verdict = nr_retry_decide(&facts, &flag);
-
-    c->record->flags |= flag;
-    return verdict == NR_RETRY_GO;
-}
-
-static void failed(struct nr_call *c, struct nr_exchange *up, enum nr_end end)
-{
-    struct failure failure = failure_of(end);
-    bool fresh = up->reused;
-    int reason;
-
-    note_result(c, failure.result);
-    c->attempt.up = NULL;
-    c->reason = failure.reason;
-    if (!should_repeat(c, up, end, &failure) || !nr_attempt_start(c, fresh, &reason)) {
-        nr_call_finish(c, end);
-        return;
-    }
-    c->reason = NR_REASON_NONE;
-    pass_on(c);
-}
 
 static void up_end(struct nr_exchange *up, enum nr_end end)
 {
@@ -258,7 +171,10 @@ static void up_end(struct nr_exchange *up, enum nr_end end)
     c->x.reused = up->reused;
     report(c, up, end);
     if (!c->over && !c->committed) {
-        failed(c, up, end);
+        if (c->attempt.discarded)
+            nr_repeat_go_on(c, end);
+        else
+            nr_repeat_failed(c, up, end);
         return;
     }
     c->attempt.up = NULL;
@@ -333,12 +249,15 @@ void nr_attempt_request_sent(struct nr_call *c)
     nr_call_bound(c);
 }
 
-bool nr_attempt_start(struct nr_call *c, bool fresh, int *ret_reason)
+bool nr_attempt_start(struct nr_call *c, int *ret_reason)
 {
     struct nr_attempt *a = &c->attempt;
     uint64_t now_ns = nr_io_now_ns(c->io);
-    struct nr_pick pick = {
-        .now_ns = now_ns, .tried = c->tried, .key = c->key, .has_key = c->has_key};
+    struct nr_pick pick = {.now_ns = now_ns,
+                           .tried = c->tried,
+                           .key = c->key,
+                           .has_key = c->has_key,
+                           .repeat = c->attempts > 0};
     uint32_t instance = nr_service_pick_by(c->service, nr_io_random(c->io), &pick);
 
     if (instance == NR_INSTANCE_NONE) {
@@ -346,6 +265,7 @@ bool nr_attempt_start(struct nr_call *c, bool fresh, int *ret_reason)
         return false;
     }
     c->record->flags |= pick.flags;
+    c->stage = NR_CALL_ATTEMPT;
     c->attempts++;
     if (c->attempts == 1)
         c->first_start_ns = now_ns;
@@ -359,7 +279,8 @@ bool nr_attempt_start(struct nr_call *c, bool fresh, int *ret_reason)
     };
     note_start(c);
     tell_upstream(c, now_ns);
-    a->up = nr_client_open(nr_service_client(c->pools, instance), c->x.arena, &up_events, c, fresh);
+    a->up =
+        nr_client_open(nr_service_client(c->pools, instance), c->x.arena, &up_events, c, c->fresh);
     nr_exchange_send_head(a->up, c->request, c->ended_at_open);
     if (c->ended_at_open)
         nr_attempt_request_sent(c);

@@ -21,17 +21,23 @@ void nr_call_finish(struct nr_call *c, enum nr_end end)
     c->x.events->end(&c->x, end);
 }
 
-static void failed_at_once(struct nr_op *op)
+static void end_now(struct nr_op *op)
 {
-    nr_call_finish(nr_container_of(op, struct nr_call, failed_op), NR_END_UNPROCESSED);
+    struct nr_call *c = nr_container_of(op, struct nr_call, end_op);
+
+    nr_call_finish(c, c->end);
 }
 
-static const struct nr_op_kind failed_kind = {failed_at_once, "call.failed"};
+static const struct nr_op_kind end_kind = {end_now, "call.end"};
 
-static void fail_at_once(struct nr_call *c, enum nr_reason reason)
+/* From inside a verb: `end` comes from the queue. */
+static void finish_soon(struct nr_call *c, enum nr_reason reason, enum nr_end end)
 {
+    c->stage = NR_CALL_ENDING;
     c->reason = reason;
-    nr_io_defer(c->io, &c->failed_op);
+    c->end = end;
+    nr_timer_disarm(c->io, &c->timer);
+    nr_io_defer(c->io, &c->end_op);
 }
 
 /* ---- time ---- */
@@ -39,7 +45,11 @@ static void fail_at_once(struct nr_call *c, enum nr_reason reason)
 /* The moment at which something must have happened; NR_TIME_NEVER: none. */
 static uint64_t bound_of(const struct nr_call *c)
 {
-    if (c->tunnel || c->over || c->attempt.timed_out)
+    if (c->tunnel || c->over)
+        return NR_TIME_NEVER;
+    if (c->stage == NR_CALL_PAUSED)
+        return c->resume_at_ns;
+    if (c->attempt.timed_out)
         return NR_TIME_NEVER;
     if (c->committed)
         return c->deadline.at_ns;
@@ -62,6 +72,10 @@ static void timer_fired(struct nr_op *op)
 
     if (now_ns < bound_of(c)) { /* armed for a bound that has moved since */
         nr_call_bound(c);
+        return;
+    }
+    if (c->stage == NR_CALL_PAUSED) {
+        nr_repeat_resume(c);
         return;
     }
     if (now_ns >= c->deadline.at_ns) {
@@ -88,10 +102,11 @@ static void send_head(struct nr_exchange *x, const struct nr_head *head, bool en
     nr_assert(!"a call is opened with its head");
 }
 
-/* Can bytes go upstream now? Before a repetition they wait, so that their order stays. */
+/* Can bytes go upstream now? Before and between attempts they wait, so that their order stays. */
 static bool takes_body(const struct nr_call *c)
 {
-    return !c->attempt.timed_out && c->replay.at == NULL;
+    return c->attempt.up != NULL && !c->attempt.timed_out && !c->attempt.discarded &&
+           c->replay.at == NULL;
 }
 
 static size_t send_body(struct nr_exchange *x, struct nr_span bytes, bool ended)
@@ -99,8 +114,8 @@ static size_t send_body(struct nr_exchange *x, struct nr_span bytes, bool ended)
     struct nr_call *c = call_of(x);
     size_t taken;
 
-    if (c->over || c->attempt.up == NULL)
-        return bytes.len; /* `end` is on its way */
+    if (c->over || c->stage == NR_CALL_ENDING)
+        return bytes.len;
     if (!takes_body(c)) {
         if (bytes.len == 0 && ended)
             c->replay.ended = true; /* flushed behind the rest */
@@ -124,7 +139,7 @@ static void send_trailers(struct nr_exchange *x, const struct nr_head *trailers)
 {
     struct nr_call *c = call_of(x);
 
-    if (c->over || c->attempt.up == NULL)
+    if (c->over || c->stage == NR_CALL_ENDING)
         return;
     c->replay.trailers = nr_arena_alloc(c->x.arena, sizeof(*trailers));
     nr_head_copy(c->replay.trailers, trailers, c->x.arena);
@@ -163,8 +178,13 @@ static void reset(struct nr_exchange *x)
     if (c->over)
         return;
     c->over = true;
-    if (c->attempt.up == NULL)
-        return; /* failed at once: `end` is on its way, with its reason */
+    if (c->stage == NR_CALL_ENDING)
+        return; /* `end` is on its way, with its reason */
+    if (c->attempt.up == NULL) {
+        nr_repeat_note_pause(c);
+        finish_soon(c, NR_REASON_CLIENT_CLOSED, NR_END_RESET);
+        return;
+    }
     if (!c->answered)
         c->reason = NR_REASON_CLIENT_CLOSED;
     nr_attempt_note_given_up(c, NR_ATTEMPT_CANCELED);
@@ -189,12 +209,11 @@ static const struct nr_exchange_verbs verbs = {
 
 /* ---- the beginning ---- */
 
-/* Only a method that may be sent twice can need its body twice: whatever has taken a byte of a
- * body may also have acted on it. */
+/* Only what may be sent twice can need its body twice: whatever has taken a byte of a body may also
+ * have acted on it. */
 static bool may_need_body_again(const struct nr_call *c)
 {
-    return !c->ended_at_open && c->conf->retry.attempts > 1 &&
-           (c->conf->retry.methods >> c->request->method & 1) != 0;
+    return !c->ended_at_open && c->conf->retry.attempts > 1 && nr_repeat_is_safe(c);
 }
 
 struct nr_exchange *nr_call_open(struct nr_io *io, const struct nr_call_conf *conf)
@@ -220,12 +239,12 @@ struct nr_exchange *nr_call_open(struct nr_io *io, const struct nr_call_conf *co
     c->has_key = conf->has_key;
     c->ended_at_open = conf->ended;
     nr_timer_init(&c->timer, &timer_kind);
-    nr_op_init(&c->failed_op, &failed_kind);
+    nr_op_init(&c->end_op, &end_kind);
     nr_replay_init(&c->replay, may_need_body_again(c), c->request->body_length);
     if (nr_deadline_left_ns(&c->deadline, now_ns) == 0)
-        fail_at_once(c, NR_REASON_DEADLINE);
-    else if (!nr_attempt_start(c, false, &reason))
-        fail_at_once(c, (enum nr_reason)reason);
+        finish_soon(c, NR_REASON_DEADLINE, NR_END_UNPROCESSED);
+    else if (!nr_attempt_start(c, &reason))
+        finish_soon(c, (enum nr_reason)reason, NR_END_UNPROCESSED);
     return &c->x;
 }
 

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* state.h - one call: its life (call.c), its present attempt (attempt.c) and the body kept for a
- * repetition (replay.c). Internal to src/call.
+/* state.h - one call: its life (call.c), its present attempt (attempt.c), whether a failed one is
+ * repeated (repeat.c) and the body kept for that (replay.c). Internal to src/call.
  *
- *      open --no instance, no time------------------------------.
- *        |                                                      v
- *        '--> ATTEMPT --final head--> COMMITTED --up's end--> finish: `end`
- *               ^  '--up's end: failed--.                       ^
- *               '--retry decided--------+--not to be repeated---'
+ *      open --no instance, no time------------------------------------.
+ *        |                                                            v
+ *        '--> ATTEMPT --final head--> ATTEMPT, committed --up's end--> finish: `end`
+ *              ^  ^ '--up's end: failed-----------------.             ^
+ *              |  |  '--head that is discarded, up's end-+--not to be-'
+ *              |  '-----------repeat at once-------------'  repeated
+ *              '-- PAUSED <---repeat after back-off------'
  *
  *   1. There is at most one exchange upstream (attempt.up), and while it is there, nothing but its
  *      own `end` ends the call. So everything inside the call is over when the owner hears `end`,
  *      and `end` comes from the engine's queue, once.
+ *      Without one (PAUSED, ENDING) what the owner sends of its body stays with the owner.
  *   2. `over` means that the call will not go on, whatever upstream still says: the owner has reset
  *      it, or its deadline has passed. Only attempt.up's `end` is awaited.
  *   3. One timer bounds both attempt and deadline. It is armed for the earlier of the two when an
@@ -78,10 +81,17 @@ struct nr_attempt {
     uint32_t instance;
     uint16_t status; /* of the final head; 0: none yet */
     bool timed_out;  /* we have reset it because its time was over */
+    bool discarded;  /* its answer is not for the owner: when it has ended, there is another try */
     uint64_t started_ns;
     uint64_t until_ns;        /* the head must be there */
     uint64_t first_byte_ns;   /* any byte of the answer must be there; NR_TIME_NEVER: no bound */
     uint64_t head_latency_ns; /* 0: no final head yet */
+};
+
+enum nr_call_stage {
+    NR_CALL_ATTEMPT, /* attempt.up is there */
+    NR_CALL_PAUSED,  /* backing off until resume_at_ns */
+    NR_CALL_ENDING,  /* `end` is on its way */
 };
 
 struct nr_call {
@@ -95,26 +105,46 @@ struct nr_call {
     struct nr_call_budget *budget;
     struct nr_deadline deadline;
     struct nr_timer timer;
-    struct nr_op failed_op; /* tells of a failure before any attempt */
+    struct nr_op end_op; /* brings `end` where no exchange upstream does */
+    enum nr_end end;     /* … and how */
     struct nr_attempt attempt;
     struct nr_replay replay;
     uint64_t first_start_ns;
     uint64_t tried; /* instances, as nr_service_pick wants them */
     uint64_t key;
     uint32_t attempts;
+    uint32_t pauses;       /* back-offs so far */
+    uint64_t resume_at_ns; /* a repeat is decided: not before */
+    uint64_t paused_ns;    /* PAUSED: since */
+    enum nr_call_stage stage;
     enum nr_reason reason;
     bool has_key;
-    bool ended_at_open; /* no request body */
-    bool committed;     /* the final head has reached the owner */
-    bool answered;      /* the answer is complete */
-    bool tunnel;        /* after a 101 */
-    bool over;          /* see above */
-    bool owner_waits;   /* a send_body took less than it was given */
+    bool ended_at_open;  /* no request body */
+    bool committed;      /* the final head has reached the owner */
+    bool answered;       /* the answer is complete */
+    bool tunnel;         /* after a 101 */
+    bool over;           /* see above */
+    bool owner_waits;    /* a send_body took less than it was given */
+    bool fresh;          /* the next attempt must not use a pooled connection */
+    bool came_as_repeat; /* whoever calls us is repeating already */
 };
 
-/* Pick an instance and start an attempt there. False, with *ret_reason, when there is none. fresh:
- * not over a pooled connection. */
-bool nr_attempt_start(struct nr_call *c, bool fresh, int *ret_reason);
+/* Pick an instance and start an attempt there. False, with *ret_reason, when there is none. */
+bool nr_attempt_start(struct nr_call *c, int *ret_reason);
+
+/* The attempt's last words for the record. */
+void nr_attempt_note(struct nr_call *c, enum nr_attempt_result result);
+
+/* Send on what earlier attempts have seen already, then it is the owner's turn. */
+void nr_attempt_pass_on(struct nr_call *c);
+
+/* A pooled connection that broke before any byte of the answer had gone stale while it was
+ * idle. That is how keep-alive works, and says nothing of the instance. */
+static inline bool nr_attempt_was_stale(const struct nr_exchange *up, enum nr_end end)
+{
+    return up->reused &&
+           (end == NR_END_PEER_CLOSED || end == NR_END_PEER_RESET || end == NR_END_UNPROCESSED);
+}
 
 /* The request has been sent completely: from now on the first byte is due. */
 void nr_attempt_request_sent(struct nr_call *c);
@@ -122,10 +152,37 @@ void nr_attempt_request_sent(struct nr_call *c);
 /* The owner or the deadline takes the attempt away before or within its answer. */
 void nr_attempt_note_given_up(struct nr_call *c, enum nr_attempt_result result);
 
+/* ---- repeat.c ---- */
+
+/* May the request be sent twice, whatever has become of it? */
+bool nr_repeat_is_safe(const struct nr_call *c);
+
+/* A final head is there: is it discarded, because there will be another attempt? The attempt's
+ * `end` goes on then (nr_repeat_go_on). If it is the last word, it may have to tell the owner that
+ * repeating it is no use. */
+bool nr_repeat_instead_of(struct nr_call *c, struct nr_head *head, bool ended);
+
+/* A body of a discarded answer: up to a limit it is read, to keep the connection. */
+void nr_repeat_drop_body(struct nr_call *c, struct nr_exchange *up);
+
+/* The attempt has ended without a final head. Goes on, or finishes the call. */
+void nr_repeat_failed(struct nr_call *c, struct nr_exchange *up, enum nr_end end);
+
+/* A repeat is decided, and nothing is left upstream. */
+void nr_repeat_go_on(struct nr_call *c, enum nr_end end);
+
+/* The pause is over. */
+void nr_repeat_resume(struct nr_call *c);
+
+/* … or cut short: the ledger counts what has passed of it. */
+void nr_repeat_note_pause(struct nr_call *c);
+
+/* ---- call.c ---- */
+
 /* Arm the timer if what holds now is earlier than what it is armed for. */
 void nr_call_bound(struct nr_call *c);
 
-/* Last words to the owner. Nothing upstream is left. */
+/* Last words to the owner, from an event of upstream's or the timer. Nothing upstream is left. */
 void nr_call_finish(struct nr_call *c, enum nr_end end);
 
 #endif

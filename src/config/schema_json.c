@@ -4,6 +4,9 @@
  * Every section becomes a definition of its own, referred to by a name made from its title. An
  * editor sees the file before variables are replaced, so wherever a scalar may stand, text with
  * ${…} may stand too. The loader stays the judge: rules between fields are not in here. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "config/config.h"
 #include "config/units.h"
 #include "config/value.h"
@@ -83,8 +86,11 @@ static struct nr_json *words(const struct nr_schema_field *field)
 {
     struct nr_json *json = nr_json_object(), *list = nr_json_array();
 
-    for (const struct nr_schema_word *word = field->words; word->name != NULL; word++)
+    for (const struct nr_schema_word *word = field->words; word->name != NULL; word++) {
         nr_json_push(list, text(word->name));
+        if (word->name[strspn(word->name, "0123456789")] == '\0') /* YAML reads a number */
+            nr_json_push(list, nr_json_integer(strtol(word->name, NULL, 10)));
+    }
     nr_json_set(json, "enum", list);
     return json;
 }

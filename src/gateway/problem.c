@@ -17,6 +17,14 @@ static struct nr_span problem_json(struct nr_request *request, const struct nr_p
         (int)request->request_id.len, request->request_id.ptr);
 }
 
+/* Whoever repeats what has been repeated here, or what was refused because there is too much of it,
+ * only adds to that. */
+static bool repeating_is_no_use(const struct nr_record *record)
+{
+    return record->attempt_count > 1 || record->reason == NR_REASON_OVERLOADED ||
+           (record->flags & NR_RECORD_RETRY_BUDGET) != 0;
+}
+
 void nr_problem_answer(struct nr_request *request, const struct nr_problem *problem)
 {
     struct nr_arena *arena = request->down->arena;
@@ -25,6 +33,8 @@ void nr_problem_answer(struct nr_request *request, const struct nr_problem *prob
     nr_head_init_response(&head, arena, problem->status);
     nr_head_add(&head, arena, NR_SPAN("Content-Type"), NR_SPAN("application/problem+json"));
     nr_respond_sign(request, &head);
+    if (repeating_is_no_use(&request->record))
+        nr_head_add(&head, arena, NR_SPAN("X-Naru-Retry"), NR_SPAN("no"));
     if (problem->extra_name.len > 0)
         nr_head_add(&head, arena, problem->extra_name, problem->extra_value);
     nr_respond(request, &head, problem_json(request, problem));

@@ -233,6 +233,32 @@ static void services(struct nr_expo *expo, const struct nr_gateway *gateway)
     instances(expo, gateway, IN_FLIGHT);
 }
 
+/* ---- policies of services now ---- */
+
+static void each_service(struct nr_expo *expo, const struct nr_exposition *of, size_t offset)
+{
+    for (uint32_t s = 0; s < nr_gateway_service_count(of->gateway); s++) {
+        const struct nr_label labels[] = {{"service", nr_gateway_service_name(of->gateway, s)}};
+        struct nr_service_view view;
+
+        nr_service_look(nr_gateway_service(of->gateway, s), of->now_ns, &view);
+        nr_expo_u64(expo, labels, 1, *(const uint64_t *)(const void *)((char *)&view + offset));
+    }
+}
+
+static void policies(struct nr_expo *expo, const struct nr_exposition *of)
+{
+    nr_expo_family(expo, "naru_retries", NR_EXPO_COUNTER,
+                   "Attempts beyond the first that the retry budget has paid for.");
+    each_service(expo, of, offsetof(struct nr_service_view, repeats));
+    nr_expo_family(expo, "naru_retries_unpaid", NR_EXPO_COUNTER,
+                   "Repeats that were not made, because the retry budget was spent.");
+    each_service(expo, of, offsetof(struct nr_service_view, repeats_unpaid));
+    nr_expo_family(expo, "naru_retry_budget_left", NR_EXPO_GAUGE,
+                   "Repeats that the service's retry budget would pay for now.");
+    each_service(expo, of, offsetof(struct nr_service_view, retry_budget_left));
+}
+
 /* ---- the process ---- */
 
 static void connections(struct nr_expo *expo, const struct nr_exposition *of)
@@ -341,6 +367,8 @@ char *nr_exposition_text(const struct nr_exposition *of, bool open_metrics, size
     }
     if (of->gateway != NULL)
         services(&expo, of->gateway);
+    if (of->gateway != NULL)
+        policies(&expo, of);
     if (of->worker_count > 0) {
         connections(&expo, of);
         sockets(&expo, of);

@@ -18,6 +18,7 @@ struct nr_exposition {
     const struct nr_logpipe *program_log;
     const char *version;
     bool ready;
+    uint64_t now_ns; /* of the engine that asks */
 };
 
 /* The text, malloc'ed. Any thread. */

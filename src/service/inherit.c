@@ -59,6 +59,24 @@ static void take_over(struct nr_service *to, uint32_t i, const struct heritage *
         instance->health = from->instance.health;
 }
 
+/* What requests have earned is still owed to them. */
+static void take_over_budget(struct nr_service *to, struct nr_service *from)
+{
+    struct nr_retry_budget budget;
+    uint64_t repeats, unpaid;
+
+    nr_spinlock_lock(&from->lock);
+    budget = from->retry_budget;
+    repeats = from->repeats;
+    unpaid = from->repeats_unpaid;
+    nr_spinlock_unlock(&from->lock);
+    nr_spinlock_lock(&to->lock);
+    to->retry_budget = budget;
+    to->repeats += repeats;
+    to->repeats_unpaid += unpaid;
+    nr_spinlock_unlock(&to->lock);
+}
+
 /* Cookies given out stay good, unless their key is configured. */
 static void take_over_key(struct nr_service *to, struct nr_service *from)
 {
@@ -124,5 +142,6 @@ void nr_service_inherit(struct nr_service *to, struct nr_service *from)
     nr_spinlock_unlock(&to->lock);
     nr_service_tables(to);
     take_over_key(to, from);
+    take_over_budget(to, from);
     free(all);
 }

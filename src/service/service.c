@@ -82,6 +82,8 @@ enum nr_code nr_service_new(const struct nr_service_conf *conf, uint32_t id,
     nr_spinlock_init(&service->lock);
     nr_balance_init(&service->set, NULL, 0);
     service->warm_next_ns = NR_TIME_NEVER;
+    service->budgeted = conf->retry.attempts > 1;
+    nr_retry_budget_init(&service->retry_budget, &conf->retry.budget.policy, 0);
     if (add_configured(service, err != NULL ? err : &own) != NR_OK) {
         nr_service_free(service);
         return err != NULL ? err->code : own.code;
@@ -260,6 +262,9 @@ static uint32_t take(struct nr_service *service, struct nr_random *random, struc
         return NR_INSTANCE_NONE;
     }
     pick->flags = service->flags;
+    if (service->budgeted && !pick->repeat && !pick->stream)
+        nr_retry_budget_request(&service->retry_budget, &service->conf->retry.budget.policy,
+                                pick->now_ns);
     service->in_flight += !pick->stream;
     service->streams += pick->stream;
     service->hosts[instance].in_flight++;

@@ -15,6 +15,7 @@
 #include "http/client.h"
 #include "io/io.h"
 #include "policy/health.h"
+#include "policy/retry.h"
 
 struct nr_service_conf; /* service_conf.h: the configuration section */
 struct nr_service;
@@ -115,6 +116,16 @@ void nr_service_instance(struct nr_service *service, uint32_t instance,
  * both stay as usable. */
 void nr_service_inherit(struct nr_service *to, struct nr_service *from);
 
+/* Snapshot of what the policies of a service know, for admin and metrics. Any thread. now_ns: of
+ * any engine. */
+struct nr_service_view {
+    uint32_t in_flight;         /* calls, without streams */
+    uint64_t repeats;           /* attempts beyond the first, paid from the budget */
+    uint64_t repeats_unpaid;    /* not made, because the budget was spent */
+    uint64_t retry_budget_left; /* repeats that could be made now */
+};
+void nr_service_look(struct nr_service *service, uint64_t now_ns, struct nr_service_view *ret_view);
+
 /* Choose an instance and count the call as in flight there. `tried` is a bit set of instances not
  * to take (bits beyond 63 are never excluded) unless nothing else is left. NR_INSTANCE_NONE: there
  * is none; *ret_reason says why (enum nr_reason: no_instance, no_healthy, overloaded). Any thread.
@@ -129,11 +140,21 @@ struct nr_pick {
     uint64_t key; /* nr_hash_bytes of the key, or a sticky token */
     bool has_key; /* without it the algorithms by key take the least loaded */
     bool stream;  /* of bytes (TCP), for the whole of its life: see below */
+    bool repeat;  /* not the request's first attempt: it was paid for, see nr_service_repeat */
     int reason;
     uint16_t flags; /* enum nr_record_flag: NR_RECORD_PANIC, NR_RECORD_STANDBY */
 };
 uint32_t nr_service_pick_by(struct nr_service *service, struct nr_random *random,
                             struct nr_pick *pick);
+
+/* May a failed attempt be repeated? As nr_retry_decide, but for budget_spent, which is looked up
+ * here: with NR_RETRY_GO the repeat is paid from the service's budget. Any thread. */
+enum nr_retry_verdict nr_service_repeat(struct nr_service *service,
+                                        const struct nr_retry_facts *facts, uint64_t now_ns,
+                                        uint16_t *ret_flag);
+
+/* Is there an instance that takes calls and stands not in `tried` (as in struct nr_pick)? */
+bool nr_service_has_other(struct nr_service *service, uint64_t tried);
 
 /* A stream is over: once per pick of one, instead of _report. Streams are in flight for the
  * balancer, but not against the safety net of concurrent calls: thousands of them may be idle, and

@@ -132,40 +132,6 @@ static const struct nr_schema timeouts_schema = {
     .title = "Timeouts", NR_SCHEMA_FIELDS(timeouts_fields, struct nr_timeouts_conf),
 };
 
-static const struct nr_schema_word retry_on_words[] = {
-    {"connect", NR_RETRY_ON_CONNECT, "no connection came about"},
-    {"reset", NR_RETRY_ON_RESET, "it broke before the first byte of the answer was forwarded"},
-    {"timeout", NR_RETRY_ON_TIMEOUT, "the time limit of the attempt passed"},
-    {NULL, 0, NULL},
-};
-
-static const struct nr_schema_word retry_methods[] = {
-    {"GET", NR_METHOD_GET, NULL},
-    {"HEAD", NR_METHOD_HEAD, NULL},
-    {"OPTIONS", NR_METHOD_OPTIONS, NULL},
-    {"PUT", NR_METHOD_PUT, NULL},
-    {"DELETE", NR_METHOD_DELETE, NULL},
-    {"POST", NR_METHOD_POST, "not idempotent: only if the service bears it"},
-    {"PATCH", NR_METHOD_PATCH, "not idempotent: only if the service bears it"},
-    {NULL, 0, NULL},
-};
-
-static const struct nr_schema_field retry_fields[] = {
-    {.name = "attempts", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_retry_conf, attempts),
-     .value = "2", .min = "1", .max = "3",
-     .doc = "Attempts in all; 1 means no retry."},
-    {.name = "on", .type = NR_SCHEMA_SET, NR_SCHEMA_AT(struct nr_retry_conf, on),
-     .value = "[connect, reset]", .words = retry_on_words,
-     .doc = "Failures after which another instance is asked."},
-    {.name = "methods", .type = NR_SCHEMA_SET, NR_SCHEMA_AT(struct nr_retry_conf, methods),
-     .value = "[GET, HEAD, OPTIONS, PUT, DELETE]", .words = retry_methods,
-     .doc = "Methods that may be sent twice."},
-};
-
-static const struct nr_schema retry_schema = {
-    .title = "Retry", NR_SCHEMA_FIELDS(retry_fields, struct nr_retry_conf),
-};
-
 static const struct nr_schema_word unlimited[] = {
     {"none", UINT64_MAX, "no limit"},
     {NULL, 0, NULL},
@@ -216,7 +182,7 @@ static const struct nr_schema_field service_fields[] = {
     {.name = "timeouts", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_service_conf, timeouts),
      .section = &timeouts_schema, .doc = "How long each step of a call may take."},
     {.name = "retry", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_service_conf, retry),
-     .section = &retry_schema, .doc = "Second chances on another instance."},
+     .section = &nr_retry_schema, .doc = "Second chances on another instance."},
     {.name = "pool", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_service_conf, pool),
      .section = &pool_schema, .doc = "Connections kept open to the instances."},
 };

@@ -13,13 +13,7 @@
 #include "config/config.h"
 #include "config/schema.h"
 #include "service/balance_conf.h"
-
-/* Bits of nr_retry_conf.on are 1 << these. */
-enum nr_retry_on {
-    NR_RETRY_ON_CONNECT, /* no connection came about: the service has seen nothing */
-    NR_RETRY_ON_RESET,   /* it broke before the first byte of the answer was forwarded */
-    NR_RETRY_ON_TIMEOUT, /* the attempt's own time limit passed */
-};
+#include "service/retry_conf.h"
 
 struct nr_instance_conf {
     struct nr_section at;
@@ -74,13 +68,6 @@ struct nr_timeouts_conf {
         first_byte_ns; /* from the request's end to the answer's first byte; 0: as the attempt */
     uint64_t idle_ns;  /* without a byte while the answer's body is due */
     uint64_t write_ns; /* without progress while sending */
-};
-
-struct nr_retry_conf {
-    struct nr_section at;
-    uint32_t attempts; /* in all: 1 means no retry */
-    uint64_t on;       /* bit 1 << enum nr_retry_on */
-    uint64_t methods;  /* bit 1 << enum nr_method */
 };
 
 struct nr_pool_conf {

@@ -30,6 +30,7 @@
 #include "policy/balance.h"
 #include "policy/deadline.h"
 #include "policy/hash_table.h"
+#include "policy/retry_budget.h"
 #include "policy/select.h"
 #include "service/service.h"
 #include "service/service_conf.h"
@@ -108,9 +109,13 @@ struct nr_service {
     uint32_t streams;
     _Atomic uint32_t epoch; /* counts changes of the set; written under the lock */
     uint16_t flags;         /* of every pick, as in struct nr_pick */
+    bool budgeted;          /* requests earn repeats */
     uint64_t warm_next_ns;  /* when shares must be worked out anew; NR_TIME_NEVER: not at all */
     struct nr_hash_table *table; /* NULL: the balancer has none */
     struct nr_balance_set set;   /* count: slots up to the last that is not FREE */
+    struct nr_retry_budget retry_budget;
+    uint64_t repeats; /* as in struct nr_service_view */
+    uint64_t repeats_unpaid;
 };
 
 /* Tell who listens, in printf's words. */

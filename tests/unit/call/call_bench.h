@@ -41,6 +41,9 @@ struct bench {
     char events[EVENTS_MAX]; /* i 1xx, h head, b body, t trailers, w writable, E end */
     uint32_t event_count;
     uint16_t status;
+    bool told_not_to_repeat; /* X-Naru-Retry: no */
+    const char *field;       /* one more field of the request; NULL: none */
+    const char *value;
     char answer[128];
     size_t answer_bytes;
     enum nr_end end;
@@ -86,6 +89,7 @@ static void on_head(struct nr_exchange *x, struct nr_head *head, bool ended)
     assert_ptr_equal(x, b->call);
     event(b, head->status < 200 && head->status != 101 ? 'i' : 'h');
     b->status = head->status;
+    b->told_not_to_repeat = nr_head_find_name(head, NR_SPAN("X-Naru-Retry"), NULL) != NULL;
 }
 
 static void on_body(struct nr_exchange *x, bool ended)
@@ -188,7 +192,9 @@ static inline void bench_init(struct bench *b, uint32_t instances)
         .balance = {.algorithm = NR_BALANCE_ROUND_ROBIN},
         .retry = {.attempts = 2,
                   .on = BIT(NR_RETRY_ON_CONNECT) | BIT(NR_RETRY_ON_RESET),
-                  .methods = BIT(NR_METHOD_GET) | BIT(NR_METHOD_HEAD) | BIT(NR_METHOD_PUT)},
+                  .methods = BIT(NR_METHOD_GET) | BIT(NR_METHOD_HEAD) | BIT(NR_METHOD_PUT),
+                  .backoff = {.policy = {25 * MS, 2, 1000 * MS, NR_BACKOFF_FULL}},
+                  .budget = {.policy = {0.2, 10}}},
     };
     b->budget.replay_bytes_max = 1024 * 1024;
     nr_timer_init(&b->reset_timer, &reset_kind);
@@ -217,6 +223,8 @@ static inline void open_call(struct bench *b, const char *method, struct nr_span
     nr_head_init_request(&b->head, &b->arena, nr_span_of(method), NR_SPAN("shop"), NR_SPAN("/a"));
     if (body.ptr != NULL)
         b->head.body_length = b->chunked ? NR_BODY_CHUNKED : (int64_t)body.len;
+    if (b->field != NULL)
+        nr_head_add(&b->head, &b->arena, nr_span_of(b->field), nr_span_of(b->value));
     b->event_count = 0;
     memset(b->events, 0, sizeof(b->events));
     b->answer_bytes = 0;

@@ -31,6 +31,8 @@ struct fake_script {
     uint64_t after_ms;   /* from the opening to what it does */
     uint16_t status;
     const char *body;
+    const char *field; /* one more field of the head; NULL: none */
+    const char *value;
     enum nr_end end;
     bool early;         /* does it before the request is complete */
     bool reused;        /* went over a pooled connection */
@@ -158,6 +160,8 @@ static void fake_head(struct fake_x *f, uint16_t status, bool ended)
     struct nr_head *head = nr_arena_alloc(f->x.arena, sizeof(*head));
 
     nr_head_init_response(head, f->x.arena, status);
+    if (f->script->field != NULL)
+        nr_head_add(head, f->x.arena, nr_span_of(f->script->field), nr_span_of(f->script->value));
     f->x.times.head_ns = nr_io_now_ns(f->io);
     f->x.events->head(&f->x, head, ended);
 }

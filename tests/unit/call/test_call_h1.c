@@ -341,7 +341,9 @@ static void bench_init(struct bench *b, uint64_t seed)
                      .write_ns = 5000 * MS},
         .retry = {.attempts = 2,
                   .on = BIT(NR_RETRY_ON_CONNECT) | BIT(NR_RETRY_ON_RESET),
-                  .methods = BIT(NR_METHOD_GET) | BIT(NR_METHOD_PUT)},
+                  .methods = BIT(NR_METHOD_GET) | BIT(NR_METHOD_PUT),
+                  .backoff = {.policy = {25 * MS, 2, 1000 * MS, NR_BACKOFF_FULL}},
+                  .budget = {.policy = {0.2, 100}}},
         .pool = {.max_idle = 8, .idle_timeout_ns = 30000 * MS, .max_lifetime_ns = UINT64_MAX},
     };
     b->budget.replay_bytes_max = 1024 * 1024;

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* chars.h - which byte may stand where, by table; and the quick look for control characters.
+/* chars.h - which byte may stand where, by table; and quick looks for one byte and for
+ * control characters: 16 bytes at a time where the processor has SSE2, else one by one.
  *
  * Private to src/codec. */
 #ifndef NR_CODEC_CHARS_H
 #define NR_CODEC_CHARS_H
 
-#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 enum nr_char {
     NR_CHAR_TOKEN = 1, /* tchar: RFC 9110, 5.6.2 */
@@ -39,27 +43,43 @@ static inline int nr_char_hex(char c)
     return -1;
 }
 
+/* The first `c` in [at, end); end if there is none. Inlined, because in a head it is near: a call
+ * of memchr costs more than the search. */
+static inline const char *nr_chars_find(const char *at, const char *end, char c)
+{
+#ifdef __SSE2__
+    const __m128i wanted = _mm_set1_epi8(c);
+
+    for (; end - at >= 16; at += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+        unsigned hits = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, wanted));
+
+        if (hits != 0)
+            return at + __builtin_ctz(hits);
+    }
+#endif
+    while (at < end && *at != c)
+        at++;
+    return at;
+}
+
 /* The first control character (below SP, or DEL) from `at` on. One must be there before `end`:
- * a head ends in CRLF.
- *
- * Eight bytes at a time. A byte below 0x20 borrows when 0x20 is taken from it, which sets its
- * top bit; a byte with the top bit set already is obs-text and masked out. A borrow may
- * spill into the bytes above, so only the lowest hit is exact, and only that one is used. */
+ * a head ends in CRLF. */
 static inline const char *nr_chars_to_control(const char *at, const char *end)
 {
-    const uint64_t ones = 0x0101010101010101u;
+#ifdef __SSE2__
+    const __m128i below_space = _mm_set1_epi8(0x1f), del = _mm_set1_epi8(0x7f);
 
-    while (end - at >= 8) {
-        uint64_t word, del, hits;
+    for (; end - at >= 16; at += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+        __m128i controls = _mm_cmpeq_epi8(_mm_min_epu8(bytes, below_space), bytes);
+        unsigned hits =
+            (unsigned)_mm_movemask_epi8(_mm_or_si128(controls, _mm_cmpeq_epi8(bytes, del)));
 
-        memcpy(&word, at, sizeof(word));
-        word = le64toh(word);
-        del = word ^ (ones * 0x7f);
-        hits = (((word - ones * 0x20) & ~word) | ((del - ones) & ~del)) & (ones * 0x80);
         if (hits != 0)
-            return at + (__builtin_ctzll(hits) >> 3);
-        at += 8;
+            return at + __builtin_ctz(hits);
     }
+#endif
     while ((uint8_t)*at >= 0x20 && *at != 0x7f)
         at++;
     return at;

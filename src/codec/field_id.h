@@ -118,6 +118,7 @@ static inline enum nr_field_id nr_field_lookup(const char *name, size_t len)
     case 17:
         NR_FIELD_TRY("transfer-encoding", TRANSFER_ENCODING);
         NR_FIELD_TRY("x-forwarded-proto", X_FORWARDED_PROTO);
+        NR_FIELD_TRY("x-request-attempt", X_REQUEST_ATTEMPT);
         break;
     case 18: NR_FIELD_TRY("x-request-deadline", X_REQUEST_DEADLINE); break;
     case 30: NR_FIELD_TRY("x-envoy-expected-rq-timeout-ms", X_ENVOY_EXPECTED_RQ_TIMEOUT_MS); break;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The field section of a head or of trailers (RFC 9112, 5), in one pass: a name by table, a
- * value eight bytes at a time, and a second look only at the few fields that frame the message. */
+/* The field section of a head or of trailers (RFC 9112, 5), in one pass: to the colon and to the
+ * end of the line many bytes at a time, and a second look only at the few fields that frame the
+ * message. A name that naru knows needs no look at its characters. */
 #include "base/compiler.h"
 #include "codec/chars.h"
 #include "codec/field_id.h"
@@ -97,18 +98,30 @@ static enum nr_h1_reason look_at(struct nr_h1_parse *parse, const struct nr_fiel
     }
 }
 
+/* What stands before the first colon, or all that is left, is not a name. */
+static enum nr_h1_reason name_fault(const char *name)
+{
+    const char *stop = name;
+
+    while (nr_char_is(*stop, NR_CHAR_TOKEN))
+        stop++;
+    return *name == ' ' || *name == '\t' ? NR_H1_OBS_FOLD
+                                         : nr_h1_line_fault(stop, NR_H1_BAD_FIELD_NAME);
+}
+
 /* One field line: field-name ":" OWS field-value OWS CRLF (RFC 9112, 5). *at moves behind it. */
 static inline enum nr_h1_reason field_line(struct nr_head *head, const char *end,
                                            struct nr_field *field, const char **at)
 {
-    const char *name = *at, *colon = name, *value, *stop, *last;
+    const char *name = *at, *colon = nr_chars_find(name, end, ':'), *value = colon + 1, *stop,
+               *last;
+    size_t name_len = (size_t)(colon - name);
+    enum nr_field_id id = nr_field_lookup(name, name_len);
 
-    while (nr_char_is(*colon, NR_CHAR_TOKEN))
-        colon++;
-    if (nr_unlikely(*colon != ':' || colon == name || colon - name > UINT16_MAX))
-        return *name == ' ' || *name == '\t' ? NR_H1_OBS_FOLD
-                                             : nr_h1_line_fault(colon, NR_H1_BAD_FIELD_NAME);
-    value = colon + 1;
+    if (nr_unlikely(colon == end || name_len > UINT16_MAX))
+        return name_fault(name);
+    if (id == NR_FIELD_OTHER && nr_unlikely(!nr_field_name_valid((struct nr_span){name, name_len})))
+        return name_fault(name);
     while (*value == ' ' || *value == '\t')
         value++;
     stop = nr_chars_to_control(value, end);
@@ -121,11 +134,14 @@ static inline enum nr_h1_reason field_line(struct nr_head *head, const char *end
         last--;
     *field = (struct nr_field){
         .name_at = (uint32_t)(name - head->text),
-        .name_len = (uint16_t)(colon - name),
+        .name_len = (uint16_t)name_len,
         .value_at = (uint32_t)(value - head->text),
         .value_len = (uint32_t)(last - value),
-        .id = (uint8_t)nr_field_lookup(name, (size_t)(colon - name)),
+        .id = (uint8_t)id,
     };
+    if (nr_unlikely(value != colon + 2 || colon[1] != ' ' || last != stop))
+        field->flags = NR_FIELD_SPACED;
+    head->known |= NR_FIELD_BIT(id);
     *at = stop + 2;
     return NR_H1_OK;
 }
@@ -147,7 +163,7 @@ enum nr_h1_reason nr_h1_parse_fields(struct nr_h1_parse *parse, const char *at, 
             return reason;
         head->field_count++;
         if (nr_field_in(field->id, NR_FIELDS_HOP))
-            field->flags = NR_FIELD_HOP;
+            field->flags |= NR_FIELD_HOP;
         if (nr_unlikely(parse->kind == NR_H1_TRAILERS)) {
             if (refused_in_trailers(head, field))
                 return NR_H1_BAD_TRAILER;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where does a head end? Only line ends are looked at here: memchr finds them faster
- * than any loop over bytes, and the parser sees every byte anyway. So a bare LF is
+/* Where does a head end? Only line ends are looked at here: they are found faster than
+ * any loop over bytes could, and the parser sees every byte anyway. So a bare LF is
  * found here, as soon as it arrives, and a bare CR by the parser. For a complete head the
  * answer is the same whatever pieces it came in: the first bare LF before the end of the head
  * or the limit, else the end, else the limit. */
 #include "codec/h1.h"
 
 #include "base/assert.h"
+#include "codec/chars.h"
 
 const struct nr_h1_limits nr_h1_limits_default = {
     .head_bytes_max = 32 * 1024,
@@ -25,12 +26,11 @@ static enum nr_h1_scan scan(struct nr_span bytes, uint32_t bytes_max, enum nr_h1
 
     nr_assert(*scanned <= len);
     while (at < end) {
-        const char *lf = memchr(at, '\n', (size_t)(end - at));
-        ptrdiff_t before;
+        const char *lf = nr_chars_find(at, end, '\n');
+        ptrdiff_t before = lf - bytes.ptr;
 
-        if (lf == NULL)
+        if (lf == end)
             break;
-        before = lf - bytes.ptr;
         if (before == 0 || lf[-1] != '\r') {
             *ret_reason = NR_H1_BARE_LF;
             return NR_H1_SCAN_BAD;

@@ -15,18 +15,12 @@ enum {
 };
 
 /* Without room checks: the entry points have made sure of nr_h1_head_bytes. */
-static char *put(char *to, const char *from, size_t len)
-{
-    memcpy(to, from, len);
-    return to + len;
-}
-
 static char *put_span(char *to, struct nr_span span)
 {
-    return span.len == 0 ? to : put(to, span.ptr, span.len);
+    return nr_copy(to, span.ptr, span.len);
 }
 
-#define PUT(to, literal) put((to), (literal), sizeof(literal) - 1)
+#define PUT(to, literal) nr_copy((to), (literal), sizeof(literal) - 1)
 
 static char *put_number(char *to, uint64_t number)
 {
@@ -37,7 +31,7 @@ static char *put_number(char *to, uint64_t number)
         *--at = (char)('0' + number % 10);
         number /= 10;
     } while (number > 0);
-    return put(to, at, (size_t)(digits + sizeof(digits) - at));
+    return nr_copy(to, at, (size_t)(digits + sizeof(digits) - at));
 }
 
 size_t nr_h1_head_bytes(const struct nr_head *head)
@@ -45,17 +39,6 @@ size_t nr_h1_head_bytes(const struct nr_head *head)
     /* All that is copied lies in the text, once; save that target and Host may share bytes. */
     return (size_t)head->text_len + head->authority.len + head->target.len +
            (size_t)head->field_count * FIELD_OVERHEAD_BYTES + FRAMING_BYTES_MAX + REASON_BYTES_MAX;
-}
-
-/* Does the field stand in the text as it must on the wire? */
-static bool canonical(const struct nr_head *head, const struct nr_field *field)
-{
-    const char *colon = head->text + field->name_at + field->name_len;
-    const char *end = head->text + field->value_at + field->value_len;
-
-    return field->value_at == field->name_at + field->name_len + 2u &&
-           head->text_len - field->value_at >= field->value_len + 2u && colon[0] == ':' &&
-           colon[1] == ' ' && end[0] == '\r' && end[1] == '\n';
 }
 
 static char *put_field(char *to, const struct nr_head *head, const struct nr_field *field)
@@ -66,36 +49,26 @@ static char *put_field(char *to, const struct nr_head *head, const struct nr_fie
     return PUT(to, "\r\n");
 }
 
-static bool skipped(const struct nr_field *field, uint64_t skip)
-{
-    return field->flags != 0 || nr_field_in(field->id, skip);
-}
-
 /* Live end-to-end fields, without those in `skip`. */
 static char *put_fields(char *to, const struct nr_head *head, uint64_t skip)
 {
-    const struct nr_field *field = head->fields;
-    const struct nr_field *end = field + head->field_count;
+    const struct nr_field *end = head->fields + head->field_count;
+    uint32_t run_at = 0, run_end = 0; /* text that goes out as it stands: the run so far */
 
-    while (field < end) {
-        uint32_t run_at = field->name_at;
-        uint32_t run_end = run_at;
-
-        if (skipped(field, skip)) {
-            field++;
+    for (const struct nr_field *field = head->fields; field < end; field++) {
+        if (!nr_field_goes_on(field) || nr_field_in(field->id, skip))
             continue;
+        if (nr_unlikely(field->name_at != run_end || field->flags != 0)) {
+            to = nr_copy(to, head->text + run_at, run_end - run_at);
+            run_at = field->name_at;
         }
-        while (field < end && field->name_at == run_end && !skipped(field, skip) &&
-               canonical(head, field)) {
-            run_end = field->value_at + field->value_len + 2;
-            field++;
+        run_end = field->value_at + field->value_len + 2;
+        if (nr_unlikely(field->flags != 0)) {
+            to = put_field(to, head, field);
+            run_at = run_end;
         }
-        if (run_end > run_at)
-            to = put(to, head->text + run_at, run_end - run_at);
-        else
-            to = put_field(to, head, field++);
     }
-    return to;
+    return nr_copy(to, head->text + run_at, run_end - run_at);
 }
 
 static char *put_option(char *to, bool *first, const char *option)

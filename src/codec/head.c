@@ -88,8 +88,8 @@ static bool live(const struct nr_field *field)
     return (field->flags & NR_FIELD_REMOVED) == 0;
 }
 
-const struct nr_field *nr_head_find(const struct nr_head *head, enum nr_field_id id,
-                                    const struct nr_field *after)
+const struct nr_field *nr_head_search(const struct nr_head *head, enum nr_field_id id,
+                                      const struct nr_field *after)
 {
     const struct nr_field *end = head->fields + head->field_count;
 
@@ -116,14 +116,6 @@ const struct nr_field *nr_head_find_name(const struct nr_head *head, struct nr_s
     return NULL;
 }
 
-struct nr_span nr_head_get(const struct nr_head *head, enum nr_field_id id)
-{
-    const struct nr_field *field = nr_head_find(head, id, NULL);
-
-    return field == NULL ? (struct nr_span){0} : nr_head_value(head, field);
-}
-
-/* What is replaced stays in the arena: the bytes that are added may point into it. */
 static void grow_text(struct nr_head *head, struct nr_arena *arena, size_t bytes)
 {
     size_t cap = ((size_t)head->text_len + bytes) * 2;
@@ -154,40 +146,17 @@ static void grow_fields(struct nr_head *head, struct nr_arena *arena)
     head->field_cap = (uint16_t)cap;
 }
 
+void nr_head_grow(struct nr_head *head, struct nr_arena *arena, size_t bytes)
+{
+    grow_text(head, arena, bytes);
+    grow_fields(head, arena);
+}
+
 struct nr_text nr_head_append_text(struct nr_head *head, struct nr_arena *arena,
                                    struct nr_span bytes)
 {
     grow_text(head, arena, bytes.len);
     return put(head, bytes);
-}
-
-/* The text is laid out as on the wire, "Name: value CRLF", so that a writer can copy it in
- * one run with its neighbours. */
-static void append(struct nr_head *head, struct nr_arena *arena, enum nr_field_id id,
-                   struct nr_span name, struct nr_span value)
-{
-    struct nr_field *field;
-    char *at;
-
-    grow_text(head, arena, name.len + value.len + 4);
-    grow_fields(head, arena);
-    field = &head->fields[head->field_count++];
-    *field = (struct nr_field){
-        .name_at = head->text_len,
-        .name_len = (uint16_t)name.len,
-        .value_at = head->text_len + (uint32_t)name.len + 2,
-        .value_len = (uint32_t)value.len,
-        .id = (uint8_t)id,
-    };
-    at = head->text + head->text_len;
-    memcpy(at, name.ptr, name.len);
-    at += name.len;
-    memcpy(at, ": ", 2);
-    at += 2;
-    if (value.len > 0)
-        memcpy(at, value.ptr, value.len);
-    memcpy(at + value.len, "\r\n", 2);
-    head->text_len += (uint32_t)(name.len + value.len) + 4;
 }
 
 void nr_head_add(struct nr_head *head, struct nr_arena *arena, struct nr_span name,
@@ -197,15 +166,9 @@ void nr_head_add(struct nr_head *head, struct nr_arena *arena, struct nr_span na
 
     nr_assert(nr_field_name_valid(name) && name.len <= UINT16_MAX);
     nr_assert(nr_field_value_valid(value));
-    append(head, arena, id, name, value);
+    nr_head_add_own(head, arena, id, name, value);
     if (nr_field_in(id, NR_FIELDS_HOP))
         head->fields[head->field_count - 1].flags = NR_FIELD_HOP;
-}
-
-void nr_head_add_own(struct nr_head *head, struct nr_arena *arena, enum nr_field_id id,
-                     struct nr_span name, struct nr_span value)
-{
-    append(head, arena, id, name, value);
 }
 
 void nr_head_set(struct nr_head *head, struct nr_arena *arena, struct nr_span name,
@@ -215,7 +178,7 @@ void nr_head_set(struct nr_head *head, struct nr_arena *arena, struct nr_span na
     nr_head_add(head, arena, name, value);
 }
 
-void nr_head_remove(struct nr_head *head, enum nr_field_id id)
+void nr_head_strike(struct nr_head *head, enum nr_field_id id)
 {
     nr_assert(id != NR_FIELD_OTHER);
     for (uint16_t i = 0; i < head->field_count; i++)

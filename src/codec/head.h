@@ -20,6 +20,8 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/compiler.h"
+#include "base/copy.h"
 #include "naru/span.h"
 
 enum nr_method {
@@ -71,6 +73,7 @@ enum nr_field_id {
     NR_FIELD_X_FORWARDED_FOR,
     NR_FIELD_X_FORWARDED_HOST,
     NR_FIELD_X_FORWARDED_PROTO,
+    NR_FIELD_X_REQUEST_ATTEMPT,
     NR_FIELD_X_REQUEST_DEADLINE,
     NR_FIELD_X_REQUEST_ID,
     NR_FIELD_IDS
@@ -79,6 +82,8 @@ enum nr_field_id {
 enum nr_field_flag {
     NR_FIELD_HOP = 1,     /* hop-by-hop or framing: never forwarded as it stands */
     NR_FIELD_REMOVED = 2, /* taken out by a filter */
+    NR_FIELD_SPACED = 4,  /* does not stand in the text as "Name: value CRLF", but with more or less
+                             white space around its value */
 };
 
 struct nr_field {
@@ -120,7 +125,9 @@ struct nr_head {
     bool expect_continue; /* Expect: 100-continue */
     bool upgrade;         /* Connection: upgrade with an Upgrade field (request or 101) */
     bool te_trailers;     /* TE: trailers */
-    int64_t body_length;  /* NR_BODY_… or a byte count */
+    uint64_t known; /* a bit per enum nr_field_id: set when there is or was such a field, so that
+                       what is absent need not be looked for */
+    int64_t body_length; /* NR_BODY_… or a byte count */
     struct nr_text method_name;
     struct nr_text target; /* request target as received, save that its path is the canonical one */
     struct nr_text scheme; /* from absolute-form; empty otherwise */
@@ -148,6 +155,12 @@ static inline struct nr_span nr_head_value(const struct nr_head *head, const str
     return (struct nr_span){head->text + field->value_at, field->value_len};
 }
 
+/* Is it live and end-to-end: does it go on to the next hop? */
+static inline bool nr_field_goes_on(const struct nr_field *field)
+{
+    return (field->flags & (NR_FIELD_HOP | NR_FIELD_REMOVED)) == 0;
+}
+
 /* Start an empty request or response head of our own making in the arena. */
 void nr_head_init_request(struct nr_head *head, struct nr_arena *arena, struct nr_span method,
                           struct nr_span authority, struct nr_span path_and_query);
@@ -156,17 +169,38 @@ void nr_head_init_response(struct nr_head *head, struct nr_arena *arena, uint16_
 /* Copy text and fields into the arena, with room for a few additions, in one go. */
 void nr_head_copy(struct nr_head *to, const struct nr_head *from, struct nr_arena *arena);
 
+/* May there be a field with this id? False is certain. */
+static inline bool nr_head_may_have(const struct nr_head *head, enum nr_field_id id)
+{
+    return (head->known >> id & 1) != 0;
+}
+
 /* The first live field (not removed; hop-by-hop ones are found) with this id after
  * `after` (NULL: from the start); NULL when there is none. */
-const struct nr_field *nr_head_find(const struct nr_head *head, enum nr_field_id id,
-                                    const struct nr_field *after);
+const struct nr_field *nr_head_search(const struct nr_head *head, enum nr_field_id id,
+                                      const struct nr_field *after);
+
+static inline const struct nr_field *nr_head_find(const struct nr_head *head, enum nr_field_id id,
+                                                  const struct nr_field *after)
+{
+    return nr_head_may_have(head, id) ? nr_head_search(head, id, after) : NULL;
+}
 
 /* The same by name, without case. */
 const struct nr_field *nr_head_find_name(const struct nr_head *head, struct nr_span name,
                                          const struct nr_field *after);
 
 /* Value of the first live field with this id; an empty span with ptr NULL if none. */
-struct nr_span nr_head_get(const struct nr_head *head, enum nr_field_id id);
+static inline struct nr_span nr_head_get(const struct nr_head *head, enum nr_field_id id)
+{
+    const struct nr_field *field = nr_head_find(head, id, NULL);
+
+    return field == NULL ? (struct nr_span){NULL, 0} : nr_head_value(head, field);
+}
+
+/* Make room for one more field and `bytes` of text. What is replaced stays in the arena, so bytes
+ * that are about to be added may point into it. */
+void nr_head_grow(struct nr_head *head, struct nr_arena *arena, size_t bytes);
 
 /* Append. The bytes are copied. Name and value must be valid (nr_field_name_valid,
  * nr_field_value_valid): asserted, because a filter that lets a peer's CR through
@@ -175,10 +209,33 @@ void nr_head_add(struct nr_head *head, struct nr_arena *arena, struct nr_span na
                  struct nr_span value);
 
 /* Append a known field of our own making, without looking: name is that of `id` (not a framing
- * field), value is valid because we wrote it or parsed it. For the few that go into every message.
- */
-void nr_head_add_own(struct nr_head *head, struct nr_arena *arena, enum nr_field_id id,
-                     struct nr_span name, struct nr_span value);
+ * field), value is valid because we wrote it or parsed it. For the few that go into every message:
+ * inlined, so that a name's literal is a few stores. The text is laid out as on the wire, "Name:
+ * value CRLF", so that a writer can copy it in one run with its neighbours. */
+static inline __attribute__((always_inline)) void
+nr_head_add_own(struct nr_head *head, struct nr_arena *arena, enum nr_field_id id,
+                struct nr_span name, struct nr_span value)
+{
+    uint32_t bytes = (uint32_t)(name.len + value.len) + 4;
+    char *at;
+
+    if (nr_unlikely(head->text_cap - head->text_len < bytes ||
+                    head->field_count == head->field_cap))
+        nr_head_grow(head, arena, bytes);
+    head->fields[head->field_count++] = (struct nr_field){
+        .name_at = head->text_len,
+        .name_len = (uint16_t)name.len,
+        .value_at = head->text_len + (uint32_t)name.len + 2,
+        .value_len = (uint32_t)value.len,
+        .id = (uint8_t)id,
+    };
+    head->known |= (uint64_t)1 << id;
+    at = nr_copy(head->text + head->text_len, name.ptr, name.len);
+    at = nr_copy(at, ": ", 2);
+    at = nr_copy(at, value.ptr, value.len);
+    nr_copy(at, "\r\n", 2);
+    head->text_len += bytes;
+}
 
 /* Put bytes behind the text, for a pseudo-field: `head->path = nr_head_append_text(…)`. */
 struct nr_text nr_head_append_text(struct nr_head *head, struct nr_arena *arena,
@@ -189,7 +246,14 @@ void nr_head_set(struct nr_head *head, struct nr_arena *arena, struct nr_span na
                  struct nr_span value);
 
 /* id is not NR_FIELD_OTHER. */
-void nr_head_remove(struct nr_head *head, enum nr_field_id id);
+void nr_head_strike(struct nr_head *head, enum nr_field_id id);
+
+static inline void nr_head_remove(struct nr_head *head, enum nr_field_id id)
+{
+    if (nr_head_may_have(head, id))
+        nr_head_strike(head, id);
+}
+
 void nr_head_remove_name(struct nr_head *head, struct nr_span name);
 
 /* Which known field is this? Without case; constant time (length and a few bytes). */

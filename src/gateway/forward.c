@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "base/copy.h"
 #include "gateway/request.h"
 
 enum { REQUEST_ID_BYTES_MAX = 64, ID_HEX_BYTES = 32, HOPS_SEEN_MAX = 100 };
@@ -39,14 +40,6 @@ static bool id_valid(struct nr_span id)
     return true;
 }
 
-static void write_hex(char *to, uint64_t value)
-{
-    for (int i = 15; i >= 0; i--) {
-        to[i] = "0123456789abcdef"[value & 15];
-        value >>= 4;
-    }
-}
-
 static void own_id(struct nr_request *request)
 {
     struct nr_random *random = nr_io_random(request->port->worker->io);
@@ -54,7 +47,7 @@ static void own_id(struct nr_request *request)
 
     for (int i = 0; i < 2; i++) {
         request->record.id[i] = nr_random_u64(random);
-        write_hex(text + i * 16, request->record.id[i]);
+        nr_copy_hex(text + i * 16, request->record.id[i]);
     }
     request->request_id = (struct nr_span){text, ID_HEX_BYTES};
 }
@@ -214,7 +207,7 @@ void nr_forward_request(struct nr_request *request, const struct nr_peer *peer)
                         host);
     if (!believe) {
         nr_head_remove(head, NR_FIELD_FORWARDED);
-        nr_head_remove_name(head, NR_SPAN("X-Request-Attempt"));
+        nr_head_remove(head, NR_FIELD_X_REQUEST_ATTEMPT);
     }
     /* Deadlines are in the ledger now; the call tells the service what is left of it. */
     nr_head_remove(head, NR_FIELD_X_REQUEST_DEADLINE);

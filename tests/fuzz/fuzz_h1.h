@@ -72,7 +72,7 @@ static inline struct fuzz_scan fuzz_scan_all_ways(const uint8_t *data, size_t si
 
 static inline bool fuzz_forwarded(const struct nr_field *field)
 {
-    return field->flags == 0 && field->id != NR_FIELD_HOST;
+    return nr_field_goes_on(field) && field->id != NR_FIELD_HOST;
 }
 
 /* The fields that go on are the same, in the same order; and none could split a message. */

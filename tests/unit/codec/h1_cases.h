@@ -67,7 +67,7 @@ static inline void say_fields(char *told, const struct nr_head *head)
         struct nr_span name = nr_head_name(head, field);
         struct nr_span value = nr_head_value(head, field);
 
-        if (field->flags == 0 && field->id != NR_FIELD_HOST)
+        if (nr_field_goes_on(field) && field->id != NR_FIELD_HOST)
             say(told, " [%.*s=%.*s]", (int)name.len, name.ptr, (int)value.len, value.ptr);
     }
 }

@@ -36,6 +36,7 @@ static const struct {
     {"X-Forwarded-For", NR_FIELD_X_FORWARDED_FOR},
     {"X-Forwarded-Host", NR_FIELD_X_FORWARDED_HOST},
     {"X-Forwarded-Proto", NR_FIELD_X_FORWARDED_PROTO},
+    {"X-Request-Attempt", NR_FIELD_X_REQUEST_ATTEMPT},
     {"X-Request-Deadline", NR_FIELD_X_REQUEST_DEADLINE},
     {"X-Request-Id", NR_FIELD_X_REQUEST_ID},
 };

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Short copies of any length and place; hexadecimal digits as printf writes them. */
+#include "base/copy.h"
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/random.h"
+
+enum { LEN_MAX = 70 };
+
+/* Exactly the bytes, and not one beside them. The source is a block of its own, so that reading
+ * beyond it is found by AddressSanitizer. */
+static void copies_exactly(void **state)
+{
+    (void)state;
+    for (size_t len = 0; len <= LEN_MAX; len++) {
+        char to[LEN_MAX + 2], *from = malloc(len + 1);
+
+        assert_non_null(from);
+        for (size_t i = 0; i < len; i++)
+            from[i + 1] = (char)(i + 1);
+        memset(to, '#', sizeof(to));
+        assert_ptr_equal(nr_copy(to + 1, from + 1, len), to + 1 + len);
+        assert_memory_equal(to + 1, from + 1, len);
+        assert_int_equal(to[0], '#');
+        assert_int_equal(to[1 + len], '#');
+        free(from);
+    }
+    assert_null(nr_copy(NULL, NULL, 0));
+}
+
+static void writes_hex_as_printf(void **state)
+{
+    uint64_t corners[] = {0, 1, 9, 10, 15, 16, 0x0123456789abcdef, 0xfedcba9876543210, UINT64_MAX};
+    struct nr_random random;
+
+    (void)state;
+    nr_random_init(&random, 1);
+    for (size_t i = 0; i < 10000; i++) {
+        uint64_t value =
+            i < sizeof(corners) / sizeof(corners[0]) ? corners[i] : nr_random_u64(&random);
+        char want[17], got[17] = {0};
+
+        snprintf(want, sizeof(want), "%016" PRIx64, value);
+        assert_ptr_equal(nr_copy_hex(got, value), got + 16);
+        assert_string_equal(got, want);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(copies_exactly),
+        cmocka_unit_test(writes_hex_as_printf),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -8,9 +8,17 @@
 
 struct nr_admin_conf {
     struct nr_section at;
-    /* Loopback or a Unix socket: checked at load. NR_CONFIG_ADDRESS_NONE: no admin listener. */
+    /* Without a token loopback or a Unix socket: checked at load. NR_CONFIG_ADDRESS_NONE: no admin
+     * listener. */
     struct nr_config_address listen;
+    struct nr_span token;      /* at most one of the two is written */
+    struct nr_span token_file; /* NUL-terminated */
+    struct nr_span *hosts;
+    uint32_t host_count;
 };
+
+/* Does nobody but this machine reach it? */
+bool nr_admin_conf_is_local(const struct nr_admin_conf *conf);
 
 extern const struct nr_schema_root nr_admin_conf_root;
 

@@ -1,35 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pages.h - what stands behind each path of the admin surface. Internal to src/admin. */
+/* pages.h - what stands behind each path, by file. Internal to src/admin; the table of endpoints.c
+ * names them. */
 #ifndef NR_ADMIN_PAGES_H
 #define NR_ADMIN_PAGES_H
 
-#include "admin/admin.h"
-#include "codec/head.h"
+#include "admin/call.h"
 
-struct nr_admin {
-    struct nr_handler handler;
-    struct nr_admin_setup setup;
-    enum nr_admin_phase phase;
-};
+/* pages.c */
+void nr_admin_index(struct nr_admin_call *call);
+void nr_admin_health(struct nr_admin_call *call);
+void nr_admin_ready(struct nr_admin_call *call);
+void nr_admin_metrics(struct nr_admin_call *call);
+void nr_admin_openapi_page(struct nr_admin_call *call);
+void nr_admin_requests(struct nr_admin_call *call);
+void nr_admin_request(struct nr_admin_call *call);
+void nr_admin_config(struct nr_admin_call *call);
 
-/* An answer: whoever makes one hands over the body. */
-struct nr_admin_answer {
-    uint16_t status;
-    struct nr_span content_type; /* a constant */
-    struct nr_span allow;        /* with 405 */
-    char *body;                  /* malloc'ed */
-    size_t len;
-};
+extern const struct nr_admin_shape nr_admin_status_shape;
+extern const struct nr_admin_shape nr_admin_requests_shape;
+extern const struct nr_admin_shape nr_admin_request_shape;
 
-/* Answer a request for path and query. Always fills *ret. */
-void nr_admin_answer(struct nr_admin *admin, const struct nr_head *head,
-                     struct nr_admin_answer *ret);
+/* services.c */
+void nr_admin_services(struct nr_admin_call *call);
+void nr_admin_service(struct nr_admin_call *call);
+void nr_admin_instance(struct nr_admin_call *call);
+void nr_admin_change_instance(struct nr_admin_call *call);
 
-/* problem+json (RFC 9457). */
-void nr_admin_problem(struct nr_admin_answer *ret, uint16_t status, const char *reason,
-                      const char *detail);
-
-/* The value of a parameter in a query, as it stands; an empty span if there is none. */
-struct nr_span nr_admin_param(struct nr_span query, struct nr_span name);
+extern const struct nr_admin_shape nr_admin_services_shape;
+extern const struct nr_admin_shape nr_admin_service_shape;
+extern const struct nr_admin_shape nr_admin_instance_shape;
+extern const struct nr_admin_shape nr_admin_instance_change_shape;
 
 #endif

@@ -4,68 +4,66 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "admin/pages.h"
 #include "base/assert.h"
 #include "config/units.h"
+#include "gateway/route_conf.h"
+#include "io/io.h"
 #include "observe/access_log.h"
 #include "observe/record_json.h"
 #include "observe/timestamp.h"
 
 /* ---- what is asked for ---- */
 
-static int hex_of(char c)
+static bool copy(const struct nr_admin_call *call, const char *name, char to[NR_ADMIN_NAME_BYTES])
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = nr_ascii_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+    struct nr_span text = nr_admin_query(call, name, 0);
 
-/* The value of a parameter, escapes decoded; false when it is longer than any name. */
-static bool value_of(struct nr_span query, struct nr_span name, char to[NR_ADMIN_NAME_BYTES])
-{
-    struct nr_span text = nr_admin_param(query, name);
-    size_t len = 0;
-
-    for (size_t i = 0; i < text.len; i++) {
-        bool escape = text.ptr[i] == '%' && i + 2 < text.len && hex_of(text.ptr[i + 1]) >= 0 &&
-                      hex_of(text.ptr[i + 2]) >= 0;
-
-        if (len == NR_ADMIN_NAME_BYTES - 1)
-            return false;
-        to[len++] =
-            escape ? (char)(hex_of(text.ptr[i + 1]) << 4 | hex_of(text.ptr[i + 2])) : text.ptr[i];
-        i += escape ? 2 : 0;
-    }
-    to[len] = '\0';
+    if (text.len >= NR_ADMIN_NAME_BYTES)
+        return false;
+    snprintf(to, NR_ADMIN_NAME_BYTES, "%s", text.len > 0 ? text.ptr : "");
     return true;
 }
 
-enum nr_code nr_admin_filter_parse(struct nr_span query, struct nr_admin_filter *ret_filter,
-                                   struct nr_err *err)
+/* "5m" ago, or a moment: "2026-01-31T12:00:00Z". */
+static bool parse_since(struct nr_span text, uint64_t now_ns, uint64_t *ret_ns)
 {
-    struct nr_admin_filter filter = {.limit = NR_ADMIN_REQUESTS_DEFAULT};
-    struct nr_span limit = nr_admin_param(query, NR_SPAN("limit"));
-    struct nr_span status = nr_admin_param(query, NR_SPAN("status"));
-    struct nr_span failed = nr_admin_param(query, NR_SPAN("failed"));
-    uint64_t number = 0;
+    uint64_t ago_ns;
+    int64_t at_s;
 
-    if (limit.len > 0 && (!nr_units_integer(limit, 10, &number) || number == 0))
-        return nr_err_set(err, NR_EINVAL, "limit: expected a number from 1 to %d",
-                          NR_ADMIN_REQUESTS_MAX);
-    if (limit.len > 0)
-        filter.limit =
-            number < NR_ADMIN_REQUESTS_MAX ? (uint32_t)number : (uint32_t)NR_ADMIN_REQUESTS_MAX;
-    if (status.len > 0 && !nr_units_status(status, &filter.status))
-        return nr_err_set(err, NR_EINVAL, "status: expected 503, 5xx or 500-504");
-    if (!value_of(query, NR_SPAN("reason"), filter.reason) ||
-        !value_of(query, NR_SPAN("service"), filter.service) ||
-        !value_of(query, NR_SPAN("route"), filter.route))
-        return nr_err_set(err, NR_EINVAL, "no name is longer than %d bytes",
-                          NR_ADMIN_NAME_BYTES - 1);
-    filter.failed = failed.len > 0 && !nr_span_eq(failed, NR_SPAN("0"));
+    if (nr_units_duration(text, &ago_ns)) {
+        *ret_ns = ago_ns < now_ns ? now_ns - ago_ns : 1;
+        return true;
+    }
+    if (!nr_route_date(text, &at_s) || at_s < 0)
+        return false;
+    *ret_ns = (uint64_t)at_s * 1000000000u + 1;
+    return true;
+}
+
+bool nr_admin_filter_parse(struct nr_admin_call *call, struct nr_admin_filter *ret_filter)
+{
+    struct nr_admin_filter filter = {
+        .limit = (uint32_t)nr_admin_query_integer(call, "limit", NR_ADMIN_REQUESTS_DEFAULT),
+        .failed = nr_admin_query_bool(call, "failed"),
+    };
+    struct nr_span status = nr_admin_query(call, "status", 0);
+    struct nr_span since = nr_admin_query(call, "since", 0);
+    const char *wrong = NULL;
+
+    if (status.ptr != NULL && !nr_units_status(status, &filter.status))
+        wrong = "status: expected 503, 5xx or 500-504";
+    else if (since.ptr != NULL &&
+             !parse_since(since, nr_io_wall_ns(call->admin->setup.io), &filter.since_ns))
+        wrong = "since: expected how long ago (5m), or a moment (2026-01-31T12:00:00Z)";
+    else if (!copy(call, "reason", filter.reason) || !copy(call, "service", filter.service) ||
+             !copy(call, "route", filter.route))
+        wrong = "no name is as long as that";
+    if (wrong != NULL) {
+        nr_admin_problem(call, 400, "bad_filter", "%s", wrong);
+        return false;
+    }
     *ret_filter = filter;
-    return NR_OK;
+    return true;
 }
 
 /* ---- who passes ---- */
@@ -78,7 +76,7 @@ static bool name_fits(const char *wanted, struct nr_span name)
 static bool passes(const struct nr_admin_filter *filter, const struct nr_observe_names *names,
                    const struct nr_record *record)
 {
-    if (filter->failed && !nr_record_failed(record))
+    if ((filter->failed && !nr_record_failed(record)) || record->wall_ns < filter->since_ns)
         return false;
     if (filter->status.first != 0 &&
         ((record->flags & NR_RECORD_TCP) != 0 || record->status < filter->status.first ||
@@ -98,7 +96,7 @@ static bool only_failures(const struct nr_admin_filter *filter)
 static bool any_passes(const struct nr_admin_filter *filter)
 {
     return filter->status.first == 0 && filter->reason[0] == '\0' && filter->service[0] == '\0' &&
-           filter->route[0] == '\0';
+           filter->route[0] == '\0' && filter->since_ns == 0;
 }
 
 struct nr_json *nr_admin_filter_records(const struct nr_observe *observe,

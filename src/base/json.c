@@ -136,6 +136,17 @@ const struct nr_json *nr_json_at(const struct nr_json *array, size_t index)
     return (const struct nr_json *)json_array_get(peek(array), index);
 }
 
+struct nr_span nr_json_name(const struct nr_json *object, size_t index)
+{
+    /* Iterating takes no const, and changes nothing. */
+    json_t *of = json_is_object(peek(object)) ? (json_t *)(uintptr_t)object : NULL;
+    void *at = of == NULL ? NULL : json_object_iter(of);
+
+    while (at != NULL && index-- > 0)
+        at = json_object_iter_next(of, at);
+    return at == NULL ? (struct nr_span){"", 0} : nr_span_of(json_object_iter_key(at));
+}
+
 struct nr_span nr_json_text(const struct nr_json *json)
 {
     if (json == NULL || !json_is_string(peek(json)))

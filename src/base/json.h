@@ -57,6 +57,10 @@ size_t nr_json_count(const struct nr_json *json); /* elements or members; 0 for 
 const struct nr_json *nr_json_get(const struct nr_json *object, const char *key);
 const struct nr_json *nr_json_at(const struct nr_json *array, size_t index);
 
+/* The name of an object's member, in its order; borrowed. An empty span beyond the last. Walks from
+ * the first. */
+struct nr_span nr_json_name(const struct nr_json *object, size_t index);
+
 /* The value, or an empty span / 0 / false when json is NULL or of another kind. */
 struct nr_span nr_json_text(const struct nr_json *json);
 int64_t nr_json_integer_value(const struct nr_json *json);

@@ -19,6 +19,7 @@
 
 #include "admin/admin.h"
 #include "admin/admin_conf.h"
+#include "admin/token.h"
 #include "cli/load.h"
 #include "config/config.h"
 #include "config/control.h"
@@ -100,6 +101,7 @@ struct nr_serve {
     uint32_t thread_count; /* started */
 
     struct nr_admin *admin;
+    struct nr_admin_token admin_token; /* at the start */
     struct nr_listener *admin_listener;
     struct nr_server *admin_server;
     struct nr_addr admin_address;

@@ -26,7 +26,8 @@ struct nr_reload_job {
     nr_config_changed_fn done;
     void *ctx;
     struct nr_work work;
-    struct nr_config *config; /* our reference, once loaded */
+    struct nr_config *config;    /* our reference, once loaded */
+    struct nr_admin_token token; /* that the configuration names */
     struct nr_cli_files files;
     struct nr_strbuf problems;
     struct nr_strbuf changes;
@@ -142,7 +143,8 @@ static void warn_of_restart(struct nr_serve *serve, const struct nr_config *befo
     } fixed[] = {
         {"gateway.workers",
          nr_gateway_conf_of(before)->workers == nr_gateway_conf_of(after)->workers},
-        {"admin", root_equal(&nr_admin_conf_root, before, after)},
+        {"admin.listen",
+         nr_span_eq(nr_admin_conf_of(before)->listen.text, nr_admin_conf_of(after)->listen.text)},
         {"dns", root_equal(&nr_dns_conf_root, before, after)},
         {"observe.access_log", nr_section_equal(access, &nr_observe_conf_of(before)->access_log,
                                                 &nr_observe_conf_of(after)->access_log)},
@@ -204,7 +206,10 @@ static void switched(void *ctx)
     __atomic_store_n(&serve->log.level,
                      (enum nr_log_level)nr_observe_conf_of(serve->config)->log_level,
                      __ATOMIC_RELAXED);
-    nr_admin_set_config(serve->admin, serve->config);
+    if (!nr_admin_set_config(serve->admin, serve->config, &job->token))
+        nr_log_write(&serve->log, NR_LOG_WARN, NULL,
+                     "admin.token is gone, but other machines reach the admin listener until a "
+                     "restart: the token before stays");
     nr_serve_note_version(serve, job->change.source);
     tell_applied(job);
     warn_of_restart(serve, before, serve->config);
@@ -246,15 +251,23 @@ static void prepared(void *ctx, struct nr_gateway_plan *plan, const struct nr_er
     nr_gateway_switch(plan, switched, job);
 }
 
-/* On a pool thread. */
+/* On a pool thread: whatever reads files. */
 static void load(struct nr_work *work)
 {
     struct nr_reload_job *job = nr_container_of(work, struct nr_reload_job, work);
     struct nr_span text = job->change.text;
+    struct nr_err err = {0};
 
-    if (nr_cli_reload(job->serve->reload.path, text.ptr != NULL ? &text : NULL, &job->files,
+    if (job->config == NULL &&
+        nr_cli_reload(job->serve->reload.path, text.ptr != NULL ? &text : NULL, &job->files,
                       &job->problems, &job->config) != NR_OK)
         job->config = NULL;
+    if (job->config == NULL ||
+        nr_admin_token_load(nr_admin_conf_of(job->config), &job->token, &err) == NR_OK)
+        return;
+    nr_strbuf_printf(&job->problems, "%s\n", err.text);
+    nr_config_unref(job->config);
+    job->config = NULL;
 }
 
 static void prepare(struct nr_reload_job *job)
@@ -269,8 +282,11 @@ static void loaded(struct nr_op *op)
 {
     struct nr_reload_job *job = nr_container_of(op, struct nr_reload_job, work.op);
 
-    if (op->result != NR_OK)
+    if (op->result != NR_OK) {
         nr_strbuf_printf(&job->problems, "cannot load now: the process is busy or ending\n");
+        nr_config_unref(job->config);
+        job->config = NULL;
+    }
     prepare(job);
 }
 
@@ -285,6 +301,18 @@ static bool find_version(struct nr_reload_job *job)
         }
     nr_strbuf_printf(&job->problems, "version %u is not kept: the last %d are\n",
                      job->change.version, NR_CONFIG_VERSIONS_MAX);
+    return false;
+}
+
+/* Is there something to load? */
+static bool sound(struct nr_reload_job *job)
+{
+    if (job->change.version != 0)
+        return find_version(job);
+    if (job->change.text.ptr != NULL || job->serve->reload.path != NULL)
+        return true;
+    nr_strbuf_printf(&job->problems, "there is no file: the configuration came from the command "
+                                     "line\n");
     return false;
 }
 
@@ -303,17 +331,10 @@ static void start_next(struct nr_serve *serve)
     nr_notify_reloading(serve->notify, job->started_ns);
     nr_op_init(&job->work.op, &load_kind);
     job->work.run = load;
-    if (job->change.version != 0)
-        (void)find_version(job);
-    if (job->change.version == 0 && job->change.text.ptr == NULL && serve->reload.path == NULL)
-        nr_strbuf_printf(&job->problems, "there is no file: the configuration came from the "
-                                         "command line\n");
-    else if (job->change.version == 0) {
+    if (sound(job))
         nr_io_work(serve->control, &job->work);
-        return;
-    }
-    nr_op_init(&job->work.op, &load_kind); /* through the queue: nobody is called back at once */
-    nr_io_defer(serve->control, &job->work.op);
+    else /* through the queue: nobody is called back at once */
+        nr_io_defer(serve->control, &job->work.op);
 }
 
 /* ---- the interface ---- */

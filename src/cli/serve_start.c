@@ -192,6 +192,10 @@ static void start_admin(struct nr_serve *serve)
                     .program_log = serve->program_pipe,
                     .version = NR_VERSION},
         .config = serve->config,
+        .token = &serve->admin_token,
+        .local = nr_admin_conf_is_local(nr_admin_conf_of(serve->config)),
+        .log = &serve->log,
+        .control = &serve->reload.control,
         .metrics = nr_observe_conf_of(serve->config)->metrics,
     };
 
@@ -348,6 +352,10 @@ int nr_serve_start(struct nr_serve *serve)
     struct nr_err err = {0};
     int code;
 
+    if (nr_admin_token_load(nr_admin_conf_of(serve->config), &serve->admin_token, &err) != NR_OK) {
+        fprintf(stderr, "naru: %s\n", err.text);
+        return NR_EXIT_CONFIG;
+    }
     nr_serve_reload_init(serve);
     serve->conf = nr_gateway_conf_of(serve->config);
     serve->worker_count = serve->conf->workers > 0 ? serve->conf->workers : nr_io_cores();

@@ -36,8 +36,8 @@ bool nr_cookie_next(struct nr_span *rest, struct nr_pair *ret_pair)
     return next_pair(rest, ';', ret_pair);
 }
 
-/* One decoded character off the front of *text, which is not empty. */
-static char take_char(struct nr_span *text)
+/* One decoded character off the front of *text, which is not empty. plus: what a '+' stands for. */
+static char take_as(struct nr_span *text, char plus)
 {
     char c = text->ptr[0];
 
@@ -48,7 +48,12 @@ static char take_char(struct nr_span *text)
         return c;
     }
     *text = nr_span_from(*text, 1);
-    return c == '+' ? ' ' : c;
+    return c == '+' ? plus : c;
+}
+
+static char take_char(struct nr_span *text)
+{
+    return take_as(text, ' ');
 }
 
 bool nr_query_text_starts_with(struct nr_span escaped, struct nr_span plain)
@@ -96,6 +101,15 @@ size_t nr_query_decode(struct nr_span escaped, char *to)
 
     while (escaped.len > 0)
         to[len++] = take_char(&escaped);
+    return len;
+}
+
+size_t nr_percent_decode(struct nr_span escaped, char *to)
+{
+    size_t len = 0;
+
+    while (escaped.len > 0)
+        to[len++] = take_as(&escaped, '+');
     return len;
 }
 

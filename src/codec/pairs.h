@@ -39,6 +39,9 @@ bool nr_query_text_starts_with(struct nr_span escaped, struct nr_span plain);
 /* Decode into `to`, which has room for escaped.len bytes; returns how many were written. */
 size_t nr_query_decode(struct nr_span escaped, char *to);
 
+/* The same for a path, in which '+' stands for itself. */
+size_t nr_percent_decode(struct nr_span escaped, char *to);
+
 /* Everything but unreserved characters as escapes (RFC 3986, 2.3); in the arena, or the span
  * itself when nothing had to change. */
 struct nr_span nr_percent_encode(struct nr_span plain, struct nr_arena *arena);

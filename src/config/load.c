@@ -91,6 +91,12 @@ static bool load_scalar(struct loader *l, const struct nr_schema_field *field,
     }
     if (nr_value_in_range(field, type, ret_value, l->arena))
         return true;
+    if ((field->flags & NR_SCHEMA_SECRET) != 0) {
+        nr_diags_add(l->diags, NR_DIAG_ERROR, NULL, node->place, here.path, NULL,
+                     "must be %s bytes long, and has %zu", nr_value_range(field, l->arena),
+                     node->text.len);
+        return false;
+    }
     nr_diags_add(l->diags, NR_DIAG_ERROR, NULL, node->place, here.path, NULL,
                  type == NR_SCHEMA_STRING ? "must be %s bytes long, got %s" : "must be %s, got %s",
                  nr_value_range(field, l->arena), got(l, node));

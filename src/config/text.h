@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* text.h - small questions about text that the loader asks. Pure, private to config. */
+/* text.h - small questions about text that the loader, and others who refuse what they do not know,
+ * ask. Pure. */
 #ifndef NR_CONFIG_TEXT_H
 #define NR_CONFIG_TEXT_H
 

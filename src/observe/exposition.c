@@ -201,7 +201,37 @@ static void attempts(struct nr_expo *expo, const struct nr_cells *sum)
 
 /* ---- instances now ---- */
 
-enum instance_fact { IS_UP, IN_FLIGHT };
+enum instance_fact { IS_UP, IN_FLIGHT, TAKES, STEERED };
+
+/* What an operator has said of it; nothing for the many of which nobody has said anything. */
+static void steered(struct nr_expo *expo, const struct nr_instance_view *view,
+                    struct nr_label labels[3])
+{
+    const struct {
+        bool is;
+        struct nr_span name;
+    } facts[] = {
+        {view->draining, NR_SPAN("drain")},
+        {view->force == NR_FORCE_UP, NR_SPAN("force_up")},
+        {view->force == NR_FORCE_DOWN, NR_SPAN("force_down")},
+        {view->weight != view->configured_weight, NR_SPAN("weight")},
+    };
+
+    for (size_t i = 0; i < NR_COUNT(facts); i++) {
+        labels[2] = (struct nr_label){"by", facts[i].name};
+        if (facts[i].is)
+            nr_expo_u64(expo, labels, 3, 1);
+    }
+}
+
+static uint64_t value_of(const struct nr_instance_view *view, enum instance_fact fact)
+{
+    switch (fact) {
+    case IN_FLIGHT: return view->in_flight;
+    case TAKES: return view->takes;
+    default: return view->health != NR_HEALTH_DOWN;
+    }
+}
 
 static void instances(struct nr_expo *expo, const struct nr_gateway *gateway,
                       enum instance_fact fact)
@@ -211,14 +241,16 @@ static void instances(struct nr_expo *expo, const struct nr_gateway *gateway,
 
         for (uint32_t i = 0; i < nr_service_instance_count(service); i++) {
             struct nr_instance_view view;
-            struct nr_label labels[2] = {{"service", nr_gateway_service_name(gateway, s)}};
+            struct nr_label labels[3] = {{"service", nr_gateway_service_name(gateway, s)}};
 
             nr_service_instance(service, i, &view);
             if (view.text[0] == '\0')
                 continue; /* a number without an instance */
             labels[1] = (struct nr_label){"instance", nr_span_of(view.text)};
-            nr_expo_u64(expo, labels, 2,
-                        fact == IS_UP ? view.health != NR_HEALTH_DOWN : view.in_flight);
+            if (fact == STEERED)
+                steered(expo, &view, labels);
+            else
+                nr_expo_u64(expo, labels, 2, value_of(&view, fact));
         }
     }
 }
@@ -231,6 +263,13 @@ static void services(struct nr_expo *expo, const struct nr_gateway *gateway)
     nr_expo_family(expo, "naru_instance_in_flight", NR_EXPO_GAUGE,
                    "Calls under way to the instance.");
     instances(expo, gateway, IN_FLIGHT);
+    nr_expo_family(
+        expo, "naru_instance_takes", NR_EXPO_GAUGE,
+        "1 while the instance takes new calls: by health, operators, priority and zone.");
+    instances(expo, gateway, TAKES);
+    nr_expo_family(expo, "naru_instance_steered", NR_EXPO_GAUGE,
+                   "1 for what an operator has said of the instance by the admin API.");
+    instances(expo, gateway, STEERED);
 }
 
 /* ---- policies of services now ---- */

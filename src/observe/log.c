@@ -38,19 +38,14 @@ static void put_fields(struct nr_json_text *line, const struct nr_log_field *fie
     }
 }
 
-void nr_log_write(const struct nr_log *log, enum nr_log_level level,
-                  const struct nr_log_field *fields, const char *format, ...)
+static void write_line(const struct nr_log *log, enum nr_log_level level,
+                       const struct nr_log_field *fields, const char *format, va_list args)
 {
     char message[MESSAGE_BYTES], bytes[LINE_BYTES];
     struct nr_json_text line = {.at = bytes, .end = bytes + sizeof(bytes) - 2};
     struct nr_timestamp timestamp = {0};
-    va_list args;
 
-    if (level < log->level)
-        return;
-    va_start(args, format);
     vsnprintf(message, sizeof(message), format, args);
-    va_end(args);
     NR_JSON_TEXT_LIT(&line, "{\"timestamp\":\"");
     nr_json_text_raw(&line, nr_timestamp_text(&timestamp, log->wall_ns()));
     NR_JSON_TEXT_LIT(&line, "\",\"level\":\"");
@@ -63,4 +58,26 @@ void nr_log_write(const struct nr_log *log, enum nr_log_level level,
     if (!line.cut)
         (void)nr_logpipe_put_shared(log->pipe, 0,
                                     (struct nr_span){bytes, (size_t)(line.at - bytes)});
+}
+
+void nr_log_write(const struct nr_log *log, enum nr_log_level level,
+                  const struct nr_log_field *fields, const char *format, ...)
+{
+    va_list args;
+
+    if (level < log->level)
+        return;
+    va_start(args, format);
+    write_line(log, level, fields, format, args);
+    va_end(args);
+}
+
+void nr_log_audit(const struct nr_log *log, const struct nr_log_field *fields, const char *format,
+                  ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    write_line(log, NR_LOG_INFO, fields, format, args);
+    va_end(args);
 }

@@ -29,6 +29,10 @@ void nr_log_write(const struct nr_log *log, enum nr_log_level level,
                   const struct nr_log_field *fields, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* A line that is written whatever the level is: who has changed what. */
+void nr_log_audit(const struct nr_log *log, const struct nr_log_field *fields, const char *format,
+                  ...) __attribute__((format(printf, 3, 4)));
+
 /* "info" */
 const char *nr_log_level_name(enum nr_log_level level);
 

@@ -139,6 +139,7 @@ static void look_at(const struct nr_service *service, uint32_t instance,
     ret_view->addr = from->addr;
     ret_view->present = from->present;
     ret_view->weight = nr_instance_weight(from);
+    ret_view->configured_weight = from->weight;
     ret_view->force = from->force;
     ret_view->draining = from->draining;
     ret_view->takes = host->up;

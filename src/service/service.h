@@ -95,7 +95,8 @@ struct nr_instance_view {
     struct nr_addr addr;
     char text[NR_ADDR_TEXT_BYTES]; /* "" when the number stands for no instance */
     bool present;                  /* false: it has left the set, and its last calls go on */
-    uint32_t weight;
+    uint32_t weight; /* in force */
+    uint32_t configured_weight;
     uint32_t in_flight;
     enum nr_health health;
     const char *verdict; /* of the last check, in words; NULL: none yet */

@@ -23,23 +23,35 @@ static struct nr_config *load(struct nr_arena *arena, const char *text, struct n
     return config;
 }
 
-static void test_the_admin_listener_stays_on_this_machine(void **state)
+#define REACHED(address)                                                                           \
+    "n:1:17: other machines can reach the admin listener on '" address                             \
+    "', and whoever reaches it commands naru"
+
+static void test_who_may_reach_the_admin_listener(void **state)
 {
     static const struct {
-        const char *listen;
-        const char *error; /* NULL: taken */
+        const char *listen; /* and what stands behind it */
+        const char *error;  /* NULL: taken */
+        bool local;
     } cases[] = {
-        {"127.0.0.1:9900", NULL},
-        {"127.8.8.8:1", NULL},
-        {"[::1]:9900", NULL},
-        {"unix:/run/naru.sock", NULL},
-        {"none", NULL},
-        {"0.0.0.0:9900",
-         "n:1:17: the admin listener must stay on this machine, got '0.0.0.0:9900'"},
-        {":9900", "n:1:17: the admin listener must stay on this machine, got ':9900'"},
-        {"[::]:9900", "n:1:17: the admin listener must stay on this machine, got '[::]:9900'"},
-        {"10.0.0.1:1", "n:1:17: the admin listener must stay on this machine, got '10.0.0.1:1'"},
-        {"localhost:1", "n:1:17: the admin listener must stay on this machine, got 'localhost:1'"},
+        {"'127.0.0.1:9900'", NULL, true},
+        {"'127.8.8.8:1'", NULL, true},
+        {"'[::1]:9900'", NULL, true},
+        {"'unix:/run/naru.sock'", NULL, true},
+        {"'none'", NULL, true},
+        {"'0.0.0.0:9900'", REACHED("0.0.0.0:9900"), false},
+        {"':9900'", REACHED(":9900"), false},
+        {"'[::]:9900'", REACHED("[::]:9900"), false},
+        {"'10.0.0.1:1'", REACHED("10.0.0.1:1"), false},
+        {"'localhost:1'",
+         "n:1:17: the admin listener needs an IP address, got the name 'localhost:1'", false},
+        {"':9900', token: 0123456789abcdef", NULL, false},
+        {"'10.0.0.1:1', token_file: /run/token", NULL, false},
+        {"'127.0.0.1:1', token: 0123456789abcdef", NULL, true},
+        {"':9900', token: 0123456789abcde",
+         "n:1:33: must be between 16 and 512 bytes long, and has 15", false},
+        {"':1', token: 0123456789abcdef, token_file: x",
+         "n:1:60: token and token_file exclude each other: keep one of them", false},
     };
 
     for (size_t i = 0; i < NR_COUNT(cases); i++) {
@@ -48,10 +60,12 @@ static void test_the_admin_listener_stays_on_this_machine(void **state)
         struct nr_config *config;
 
         nr_arena_init(&arena, NULL, 0);
-        config = load(&arena, nr_arena_printf(&arena, "admin: {listen: '%s'}", cases[i].listen).ptr,
-                      &err);
-        assert_int_equal(config == NULL, cases[i].error != NULL);
+        config =
+            load(&arena, nr_arena_printf(&arena, "admin: {listen: %s}", cases[i].listen).ptr, &err);
         assert_string_equal(err.text, cases[i].error == NULL ? "" : cases[i].error);
+        assert_int_equal(config == NULL, cases[i].error != NULL);
+        if (config != NULL)
+            assert_int_equal(nr_admin_conf_is_local(nr_admin_conf_of(config)), cases[i].local);
         nr_config_unref(config);
         nr_arena_done(&arena);
     }
@@ -93,7 +107,7 @@ static void test_the_access_log_is_a_switch_or_a_mapping(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_admin_listener_stays_on_this_machine),
+        cmocka_unit_test(test_who_may_reach_the_admin_listener),
         cmocka_unit_test(test_the_access_log_is_a_switch_or_a_mapping),
     };
 

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* endpoints.c - all that may be asked of the admin side, in one table. */
+#include "admin/call.h"
+#include "admin/pages.h"
+#include "base/compiler.h"
+#include "gateway/pattern.h"
+
+/* clang-format off */
+
+static const struct nr_admin_field requests_query[] = {
+    {.name = "failed", .type = NR_ADMIN_BOOL, .optional = true,
+     .doc = "Only failures, of which more are kept."},
+    {.name = "limit", .type = NR_ADMIN_INTEGER, .optional = true, .min = 1, .max = 1000,
+     .doc = "At most so many; 50 unless said."},
+    {.name = "status", .type = NR_ADMIN_STRING, .optional = true, .doc = "503, 5xx or 500-504."},
+    {.name = "reason", .type = NR_ADMIN_STRING, .optional = true, .doc = "As in docs/reference/reasons.md."},
+    {.name = "service", .type = NR_ADMIN_STRING, .optional = true, .doc = "Its name."},
+    {.name = "route", .type = NR_ADMIN_STRING, .optional = true, .doc = "Its name."},
+    {.name = "since", .type = NR_ADMIN_STRING, .optional = true,
+     .doc = "How long ago at most (5m), or a moment (2026-01-31T12:00:00Z)."},
+};
+
+const struct nr_admin_endpoint nr_admin_endpoints[] = {
+    {NR_METHOD_GET, "/", NULL, "index", "A page of links.", nr_admin_index,
+     .gives_type = "text/html"},
+    {NR_METHOD_GET, "/health", NULL, "health", "Does the process live?", nr_admin_health,
+     .open = true, .gives = &nr_admin_status_shape},
+    {NR_METHOD_GET, "/ready", NULL, "ready", "Does it take new work?", nr_admin_ready,
+     .open = true, .gives = &nr_admin_status_shape, .problems = "503"},
+    {NR_METHOD_GET, "/metrics", NULL, "metrics", "All metrics, for Prometheus (or as OpenMetrics).",
+     nr_admin_metrics, .gives_type = "text/plain", .problems = "404"},
+    {NR_METHOD_GET, "/v1/openapi.json", NULL, "openapi", "This document.", nr_admin_openapi_page,
+     .gives_type = "application/json"},
+    {NR_METHOD_GET, "/v1/services", NULL, "listServices", "All services with their instances.",
+     nr_admin_services, .gives = &nr_admin_services_shape},
+    {NR_METHOD_GET, "/v1/services/{service}", NULL, "getService", "One service.",
+     nr_admin_service, .gives = &nr_admin_service_shape, .problems = "404"},
+    {NR_METHOD_GET, "/v1/services/{service}/instances/*", "address", "getInstance",
+     "One instance.", nr_admin_instance, .gives = &nr_admin_instance_shape, .problems = "404"},
+    {NR_METHOD_PATCH, "/v1/services/{service}/instances/*", "address", "changeInstance",
+     "Drain an instance, give it another weight, force it up or down; answers its new state.",
+     nr_admin_change_instance, .mutates = true, .body = NR_ADMIN_JSON,
+     .takes = &nr_admin_instance_change_shape, .gives = &nr_admin_instance_shape,
+     .problems = "404"},
+    {NR_METHOD_GET, "/v1/requests", NULL, "listRequests", "The latest requests, newest first.",
+     nr_admin_requests, .query = requests_query, .query_count = NR_COUNT(requests_query),
+     .gives = &nr_admin_requests_shape},
+    {NR_METHOD_GET, "/v1/requests/{id}", NULL, "getRequest",
+     "The decision record of one request, by its X-Request-Id.", nr_admin_request,
+     .gives = &nr_admin_request_shape, .problems = "404"},
+    {NR_METHOD_GET, "/v1/config", NULL, "getConfig",
+     "The configuration in force, with defaults and without secrets.", nr_admin_config,
+     .gives_type = "application/yaml", .problems = "404"},
+};
+
+/* clang-format on */
+
+const uint32_t nr_admin_endpoint_count = NR_COUNT(nr_admin_endpoints);
+
+static bool fits(const struct nr_admin_endpoint *endpoint, struct nr_span path,
+                 struct nr_span params[NR_ADMIN_PARAMS_MAX])
+{
+    struct nr_captures captures = {0};
+    uint32_t count = 0;
+
+    if (!nr_pattern_match(nr_span_of(endpoint->path), path, &captures) ||
+        (endpoint->tail != NULL && captures.tail.len == 0))
+        return false;
+    for (const char *at = strchr(endpoint->path, '{'); at != NULL; at = strchr(at + 1, '{')) {
+        params[count] = captures.params[count];
+        count++;
+    }
+    if (endpoint->tail != NULL)
+        params[count] = captures.tail;
+    return true;
+}
+
+const struct nr_admin_endpoint *nr_admin_find(enum nr_method method, struct nr_span path,
+                                              struct nr_span params[NR_ADMIN_PARAMS_MAX],
+                                              uint64_t *ret_allowed)
+{
+    enum nr_method asked = method == NR_METHOD_HEAD ? NR_METHOD_GET : method;
+
+    *ret_allowed = 0;
+    for (uint32_t i = 0; i < nr_admin_endpoint_count; i++) {
+        const struct nr_admin_endpoint *endpoint = &nr_admin_endpoints[i];
+
+        if (!fits(endpoint, path, params))
+            continue;
+        if (endpoint->method == asked)
+            return endpoint;
+        *ret_allowed |= 1ull << endpoint->method;
+    }
+    return NULL;
+}

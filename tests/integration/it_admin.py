@@ -139,6 +139,29 @@ def _(t):
         t.true(detail in answer.json()["detail"], answer.json()["detail"])
 
 
+@test("requests are chosen by what is asked for")
+def _(t):
+    naru, _up = one_app(t, gateway={"routes": [{"match": {"path": "/a/*"}, "service": "app"}]})
+    for path in ("/a/1", "/b", "/a/2"):
+        naru.request("GET", path)
+    t.eventually(lambda: len(naru.admin("/v1/requests").json()["requests"]) == 3, "three records")
+
+    def paths(query):
+        return [r["path"] for r in naru.admin(f"/v1/requests?{query}").json()["requests"]]
+    t.equal(paths("limit=2"), ["/a/2", "/b"])
+    t.equal(paths("status=4xx"), ["/b"])
+    t.equal(paths("reason=no_route&failed=true"), ["/b"])
+    t.equal(paths("service=app"), ["/a/2", "/a/1"])
+    t.equal(paths("route=%2Fa%2F*&limit=1"), ["/a/2"])
+    t.equal(paths("since=10m"), ["/a/2", "/b", "/a/1"])
+    t.equal(paths("since=2020-01-31T12:00:00Z&service=app"), ["/a/2", "/a/1"])
+    t.equal(paths("since=2999-01-01"), [])
+    for wrong in ("since=yesterday", "since=", "since=2020-01-31%00", "status=9xx",
+                  f"route={'x' * 300}"):
+        t.equal((wrong, naru.admin(f"/v1/requests?{wrong}").json()["reason"]),
+                (wrong, "bad_filter"))
+
+
 # ---- instances
 
 @test("an instance is drained, weighed and forced, and answers its new state")

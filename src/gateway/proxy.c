@@ -230,16 +230,15 @@ static void up_head(struct nr_exchange *up, struct nr_head *head, bool ended)
     }
     request->record.status = head->status;
     request->head_sent = true;
+    nr_forward_response(request, head);
     if (head->status == 101) {
         request->tunnel = true;
         request->request_passed = false;
         request->request_ended = false;
         request->record.flags |= NR_RECORD_TUNNEL;
         outlive_view(request);
-    } else {
-        nr_forward_response(request, head);
-        if (nr_unlikely(request->sticky))
-            nr_affinity_answer(request, head);
+    } else if (nr_unlikely(request->sticky)) {
+        nr_affinity_answer(request, head);
     }
     request->answer_ended = ended;
     request->answer_passed = ended;
@@ -346,6 +345,7 @@ static struct nr_request *begin(struct nr_gateway_port *port, struct nr_exchange
     down->owner = request;
     begin_record(request, peer);
     nr_forward_identify(request, peer);
+    down->id = request->request_id;
     return request;
 }
 
@@ -380,6 +380,17 @@ static void answer_method_not_allowed(struct nr_request *request, uint64_t metho
                                       .extra_value = method_list(request->down->arena, methods)});
 }
 
+/* "OPTIONS *" asks about the server, not about a resource of it: RFC 9110, 9.3.7. */
+static void answer_options(struct nr_request *request)
+{
+    struct nr_arena *arena = request->down->arena;
+    struct nr_head head;
+
+    nr_head_init_response(&head, arena, 204);
+    nr_head_add(&head, arena, NR_SPAN("Allow"), method_list(arena, UINT64_MAX));
+    nr_respond(request, &head, (struct nr_span){NULL, 0});
+}
+
 void nr_proxy_choose(struct nr_request *request, uint32_t service)
 {
     request->pools = request->view->pools[service];
@@ -394,6 +405,10 @@ static bool route(struct nr_request *request)
     uint32_t rule = 0;
     uint64_t methods = 0;
 
+    if (nr_unlikely(request->path.len == 1 && request->path.ptr[0] == '*')) {
+        answer_options(request);
+        return false;
+    }
     switch (nr_router_find(snapshot->router, nr_head_text(head, head->authority), request->path,
                            head->method, head, &rule, &methods)) {
     case NR_ROUTER_FOUND: break;

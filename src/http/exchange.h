@@ -97,6 +97,8 @@ struct nr_exchange {
     struct nr_exchange_times times;
     uint64_t received_bytes; /* body bytes in */
     uint64_t sent_bytes;     /* body bytes out */
+    struct nr_span id;       /* serving side: the owner's name for it, from the arena; stands in an
+                                answer that http must give itself, because the request broke */
     uint8_t refusal;         /* enum nr_h1_reason when the peer broke HTTP */
     bool reused;             /* calling side: went over a pooled connection */
     uint8_t holds;           /* see nr_exchange_hold */

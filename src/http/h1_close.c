@@ -105,32 +105,45 @@ static void after_answer(struct nr_server_conn *sc, struct nr_h1_msg *m)
     }
 }
 
-/* "HTTP/1.1 400 Bad Request" and nothing else. */
-static void answer_bare(struct nr_server_conn *sc, uint16_t status)
+/* The owner has had its `end`, so nobody else answers: problem+json (RFC 9457) of our own. */
+static void answer_broken(struct nr_server_conn *sc, const struct nr_h1_msg *m, bool protocol)
 {
-    struct nr_span phrase = nr_status_phrase(status);
-    char text[128];
-    int len = snprintf(text, sizeof(text),
-                       "HTTP/1.1 %u %.*s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", status,
-                       (int)phrase.len, phrase.ptr);
+    uint16_t status = protocol ? nr_h1_reason_status(m->x.refusal) : 408;
+    struct nr_span phrase = nr_status_phrase(status), id = m->x.id;
+    char body[384], head[512];
+    int body_len =
+        snprintf(body, sizeof(body),
+                 "{\"type\":\"about:blank\",\"title\":\"%.*s\",\"status\":%u,\"detail\":\"The "
+                 "request's body "
+                 "%s.\",\"reason\":\"%s\",\"request_id\":\"%.*s\"}\n",
+                 (int)phrase.len, phrase.ptr, status,
+                 protocol ? "is not valid HTTP" : "did not arrive in time",
+                 protocol ? nr_h1_reason_text(m->x.refusal) : "body_timeout", (int)id.len, id.ptr);
+    int head_len = snprintf(head, sizeof(head),
+                            "HTTP/1.1 %u %.*s\r\nContent-Type: application/problem+json\r\n"
+                            "%s%.*s%sConnection: close\r\nContent-Length: %d\r\n\r\n",
+                            status, (int)phrase.len, phrase.ptr, id.len > 0 ? "X-Request-Id: " : "",
+                            (int)id.len, id.ptr, id.len > 0 ? "\r\n" : "", body_len);
 
-    nr_assert(len > 0 && (size_t)len < sizeof(text));
-    if (nr_h1_out_append(&sc->h, (struct nr_span){text, (size_t)len}))
+    nr_assert(body_len > 0 && (size_t)body_len < sizeof(body));
+    nr_assert(head_len > 0 && (size_t)head_len < sizeof(head));
+    if (nr_h1_out_append(&sc->h, (struct nr_span){head, (size_t)head_len}) &&
+        nr_h1_out_append(&sc->h, (struct nr_span){body, (size_t)body_len}))
         nr_h1_out_flush(&sc->h);
 }
 
 void nr_server_conn_after(struct nr_server_conn *sc, struct nr_h1_msg *m, enum nr_end end)
 {
     struct nr_h1_conn *c = &sc->h;
-    bool bare =
+    bool broken =
         (end == NR_END_PROTOCOL || end == NR_END_BODY_TIMEOUT) && !m->out_head && !m->refused;
 
     if (end == NR_END_DONE) {
         after_answer(sc, m);
         return;
     }
-    if (bare) {
-        answer_bare(sc, end == NR_END_PROTOCOL ? nr_h1_reason_status(m->x.refusal) : 408);
+    if (broken) {
+        answer_broken(sc, m, end == NR_END_PROTOCOL);
         nr_server_conn_linger(sc);
         return;
     }

@@ -112,6 +112,7 @@ static void test_a_slow_body_gets_408_and_its_service_a_reset(void **state)
     peer_expect(client, "HTTP/1.1 408 Request Timeout\r\n");
     expect_after(client->at_ns - STAGE_MS, last_ns, 2000);
     peer_expect_head(client);
+    peer_expect(client, "{*\"reason\":\"body_timeout\",\"request_id\":\"*\"}\n");
     peer_expect_fin(client);
     peer_expect_reset(up);
     expect_after(up->end_ns - STAGE_MS, last_ns, 2000);
@@ -144,6 +145,7 @@ static void test_a_body_below_the_least_rate(void **state)
     assert_in_range(client->at_ns - STAGE_MS - head_ns, 3800 * STAGE_MS, 4100 * STAGE_MS);
     peer_expect(client, "HTTP/1.1 408 Request Timeout\r\n");
     peer_expect_head(client);
+    peer_expect(client, "{*\"reason\":\"body_timeout\",*}\n");
     peer_expect_head(up);
     while (up->end == PEER_OPEN)
         stage_wait_ms(s, 1);
@@ -386,6 +388,7 @@ static void test_a_malformed_body_is_refused_and_its_service_sees_no_end(void **
         peer_send(client, chunks[i]);
         peer_expect(client, "HTTP/1.1 400 Bad Request\r\n");
         peer_expect_head(client);
+        peer_expect(client, "{*}\n");
         peer_expect_fin(client);
         while (up->end == PEER_OPEN)
             stage_wait_ms(s, 1);

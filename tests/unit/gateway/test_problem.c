@@ -76,6 +76,21 @@ static void test_problems(void **state)
     }
 }
 
+/* About the server itself, so answered here: RFC 9110, 9.3.7. */
+static void test_options_of_the_server(void **state)
+{
+    struct stage *s = stage_new(&(struct stage_conf){.match = "path: \"/*\""});
+    struct peer *client = stage_client(s);
+
+    (void)state;
+    peer_send(client, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
+    peer_expect(client, "HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, POST, *\r\nDate: *\r\n"
+                        "X-Request-Id: *\r\n\r\n");
+    stage_record(s, 204, NR_REASON_NONE);
+    assert_int_equal(s->instances[0].accepted, 0);
+    stage_done(s);
+}
+
 /* The text must fit its Content-Length and survive any cut of the bytes. */
 static void test_a_problem_byte_by_byte(void **state)
 {
@@ -102,6 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_problems),
+        cmocka_unit_test(test_options_of_the_server),
         cmocka_unit_test(test_a_problem_byte_by_byte),
     };
 

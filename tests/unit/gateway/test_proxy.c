@@ -372,7 +372,7 @@ static void start_tunnel(struct stage *s, struct peer *client, struct peer **ret
                     "Connection: upgrade\r\nUpgrade: chat\r\n\r\n");
     peer_send(up, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n"
                   "Sec-WebSocket-Accept: k\r\n\r\nhello");
-    peer_expect(client, "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: k\r\n"
+    peer_expect(client, "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: k\r\n" STAMPED
                         "Connection: upgrade\r\nUpgrade: chat\r\n\r\nhello");
     peer_send(client, "ping");
     peer_expect(up, "ping");

@@ -207,6 +207,12 @@ struct talk {
 #define LATER            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlater"
 #define CHUNKED          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 #define POST(path, more) "POST " path " HTTP/1.1\r\nHost: a\r\n" more "\r\n"
+/* The request broke when its owner could no longer answer. */
+#define BROKEN_BODY(line, length, status, title, detail, reason)                                   \
+    "HTTP/1.1 " line "\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"         \
+    "Content-Length: " length "\r\n\r\n{\"type\":\"about:blank\",\"title\":\"" title               \
+    "\",\"status\":" status ",\"detail\":\"The request's body " detail ".\",\"reason\":\"" reason  \
+    "\",\"request_id\":\"\"}\n"
 #define REFUSED(line, length, reason)                                                              \
     "HTTP/1.1 " line "\r\nConnection: close\r\nContent-Length: " length "\r\n\r\n" reason
 
@@ -257,7 +263,7 @@ static const struct talk talks[] = {
     {"garbage behind a good request", {{SEND, GET("/") "\x01\x02\r\n\r\n", 0}},
      OK2 REFUSED("400 Bad Request", "10", "bad_method"), CLOSED, NULL, false},
     {"a bad chunk before the answer", {{SEND, POST("/never", "Transfer-Encoding: chunked\r\n") "zz\r\n", 0}},
-     "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", CLOSED, "request /never; end protocol; ", false},
+     BROKEN_BODY("400 Bad Request", "149", "400", "Bad Request", "is not valid HTTP", "bad_chunk_size"), CLOSED, "request /never; end protocol; ", false},
     {"nothing for 10 s: closed without a word", {{WAIT, NULL, 10500}}, "", CLOSED, "", false},
     {"half a head for 10 s", {{SEND, "GET / HT", 0}, {WAIT, NULL, 10500}},
      REFUSED("408 Request Timeout", "14", "header_timeout"), CLOSED, "end done; ", false},
@@ -267,7 +273,7 @@ static const struct talk talks[] = {
     {"idle for 75 s", {{SEND, GET("/"), 0}, {WAIT, NULL, 76000}}, OK2, CLOSED, NULL, false},
     {"not yet at 74 s", {{SEND, GET("/"), 0}, {WAIT, NULL, 73900}}, OK2, OPEN, NULL, false},
     {"a body that stops for 30 s", {{SEND, POST("/never", "Content-Length: 9\r\n") "abc", 0}, {WAIT, NULL, 31000}},
-     "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", CLOSED, "request /never; end body_timeout; ", false},
+     BROKEN_BODY("408 Request Timeout", "156", "408", "Request Timeout", "did not arrive in time", "body_timeout"), CLOSED, "request /never; end body_timeout; ", false},
     {"FIN before the answer cancels", {{SEND, GET("/later"), 0}, {WAIT, NULL, 10}, {FIN, NULL, 0}}, "", BROKEN,
      "request /later; end peer_closed; ", false},
     {"FIN directly behind a request: what is answered at once goes out", {{SEND, GET("/") GET("/b"), 0}, {FIN, NULL, 0}},

@@ -24,4 +24,9 @@ static inline void nr_cell32_add(uint32_t *cell, int32_t n)
     __atomic_store_n(cell, *cell + (uint32_t)n, __ATOMIC_RELAXED);
 }
 
+static inline uint32_t nr_cell32_get(const uint32_t *cell)
+{
+    return __atomic_load_n(cell, __ATOMIC_RELAXED);
+}
+
 #endif

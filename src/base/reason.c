@@ -52,6 +52,10 @@ static const struct reason_row rows[] = {
     [NR_REASON_PROXY_HEADER] = {"proxy_header", 400,
                                 "The PROXY header is missing, malformed or not to be trusted."},
     [NR_REASON_IDLE] = {"idle", 408, "The connection carried no byte either way for too long."},
+    [NR_REASON_POOL_EXHAUSTED] =
+        {"pool_exhausted", 503,
+         "All connections that may be open to the service's instance were in "
+         "use, and none came free in time."},
 };
 
 _Static_assert(NR_COUNT(rows) == NR_REASONS, "every reason has its row");

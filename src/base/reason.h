@@ -42,6 +42,7 @@ enum nr_reason {
     NR_REASON_BAD_REWRITE,        /* 400: what the route makes of the request is no valid URI */
     NR_REASON_PROXY_HEADER,       /* 400: a TCP connection's PROXY header */
     NR_REASON_IDLE,               /* 408: a TCP connection without a byte either way */
+    NR_REASON_POOL_EXHAUSTED,     /* 503: all connections that the pool may have are in use */
     NR_REASONS
 };
 

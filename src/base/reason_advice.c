@@ -25,6 +25,9 @@ static const char *const advice[NR_REASONS] = {
                              "then at health.path. balance.panic would use them all the same.",
     [NR_REASON_OVERLOADED] = "More calls are in progress than the safety net holds: the service is "
                              "slow or too small. Look at its latency first, then add instances.",
+    [NR_REASON_POOL_EXHAUSTED] =
+        "All pool.max_connections to the instance are in use: is it slow (naru_pool_waiting, its "
+        "latency)? Else raise pool.max_connections if it bears more, or add instances.",
     [NR_REASON_CONNECT_REFUSED] = "Nothing listens at the instance's address: is it running, on "
                                   "this port? Health checks keep requests away from it meanwhile.",
     [NR_REASON_CONNECT_FAILED] = "Look at routes and firewalls between naru and the instance, and "

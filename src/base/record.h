@@ -27,7 +27,8 @@ enum nr_attempt_result {
     NR_ATTEMPT_PROTOCOL,
     NR_ATTEMPT_TIMEOUT,
     NR_ATTEMPT_CANCELED,
-    NR_ATTEMPT_CONNECTED, /* of a TCP stream: what came of it is for its users to say */
+    NR_ATTEMPT_POOL_EXHAUSTED, /* no connection came free */
+    NR_ATTEMPT_CONNECTED,      /* of a TCP stream: what came of it is for its users to say */
 };
 
 struct nr_record_attempt {
@@ -57,6 +58,7 @@ enum nr_record_flag {
     NR_RECORD_RETRY_AFTER = 1 << 16, /* waited for as long as the service's Retry-After said */
     NR_RECORD_PROBE = 1 << 17,       /* an attempt was a probe of a half-open breaker */
     NR_RECORD_FALLBACK = 1 << 18,    /* answered by the service's fallback */
+    NR_RECORD_STALE = 1 << 22,       /* a pooled connection had gone stale, and was replaced */
     NR_RECORD_WOULD_OPEN = 1 << 19,  /* observe only: the breaker would have refused */
     NR_RECORD_WOULD_QUEUE = 1 << 20, /* observe only: no permit of the bulkhead was free */
     NR_RECORD_WOULD_EJECT = 1 << 21, /* observe only: sent to an instance that would be ejected */

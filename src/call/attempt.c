@@ -41,6 +41,8 @@ void nr_attempt_note(struct nr_call *c, enum nr_attempt_result result)
     slot->result = (uint8_t)result;
     slot->reused = c->attempt.up != NULL && c->attempt.up->reused;
     c->record->upstream_us = US(now_ns - c->first_start_ns);
+    if (c->attempt.up != NULL)
+        c->record->queue_us += US(c->attempt.up->times.waited_ns);
 }
 
 void nr_attempt_note_given_up(struct nr_call *c, enum nr_attempt_result result)
@@ -61,7 +63,8 @@ static void report(struct nr_call *c, const struct nr_exchange *up, enum nr_end 
     if (a->head_latency_ns != 0)
         nr_service_report(c->service, a->instance, now_ns, a->head_latency_ns,
                           a->status < 500 && whole);
-    else if ((c->over && c->reason == NR_REASON_CLIENT_CLOSED) || nr_attempt_was_stale(up, end))
+    else if ((c->over && c->reason == NR_REASON_CLIENT_CLOSED) || nr_attempt_was_stale(up, end) ||
+             end == NR_END_POOL_EXHAUSTED)
         nr_service_report(c->service, a->instance, now_ns, 0, true);
     else
         nr_service_report(c->service, a->instance, now_ns, took_ns, false);
@@ -164,6 +167,8 @@ static void up_end(struct nr_exchange *up, enum nr_end end)
 {
     struct nr_call *c = up->owner;
 
+    if (nr_unlikely(nr_attempt_was_stale(up, end)) && nr_repeat_stale(c, up, end))
+        return;
     c->x.times = up->times;
     c->x.received_bytes = up->received_bytes;
     c->x.sent_bytes = up->sent_bytes;
@@ -234,9 +239,9 @@ static void tell_upstream(struct nr_call *c, uint64_t now_ns)
         if (nr_unlikely(nr_head_find(c->request, NR_FIELD_GRPC_TIMEOUT, NULL) != NULL))
             tell_grpc(c, left_ms);
     }
-    if (c->attempts > 1)
+    if (c->attempts > 1 || c->attempt.refreshed)
         nr_head_set(c->request, c->x.arena, NR_SPAN("X-Request-Attempt"),
-                    decimal(room, c->attempts));
+                    decimal(room, c->attempts + c->attempt.refreshed));
 }
 
 void nr_attempt_request_sent(struct nr_call *c)
@@ -247,6 +252,30 @@ void nr_attempt_request_sent(struct nr_call *c)
         return;
     c->attempt.first_byte_ns = nr_io_now_ns(c->io) + within_ns;
     nr_call_bound(c);
+}
+
+/* Send it to the attempt's instance. */
+static void go(struct nr_call *c, bool fresh)
+{
+    struct nr_attempt *a = &c->attempt;
+    struct nr_client *client = nr_service_client(c->pools, a->instance);
+
+    tell_upstream(c, nr_io_now_ns(c->io));
+    a->up = nr_client_open(client, c->x.arena, &up_events, c, fresh);
+    a->first_byte_ns = NR_TIME_NEVER;
+    nr_exchange_send_head(a->up, c->request, c->ended_at_open);
+    if (c->ended_at_open)
+        nr_attempt_request_sent(c);
+    else
+        nr_replay_rewind(&c->replay);
+    nr_call_bound(c);
+}
+
+void nr_attempt_again(struct nr_call *c)
+{
+    c->attempt.refreshed = true;
+    go(c, true);
+    nr_attempt_pass_on(c);
 }
 
 bool nr_attempt_start(struct nr_call *c, int *ret_reason)
@@ -275,17 +304,8 @@ bool nr_attempt_start(struct nr_call *c, int *ret_reason)
         .instance = instance,
         .started_ns = now_ns,
         .until_ns = nr_deadline_bound_ns(&c->deadline, now_ns, c->conf->timeouts.attempt_ns),
-        .first_byte_ns = NR_TIME_NEVER,
     };
     note_start(c);
-    tell_upstream(c, now_ns);
-    a->up =
-        nr_client_open(nr_service_client(c->pools, instance), c->x.arena, &up_events, c, c->fresh);
-    nr_exchange_send_head(a->up, c->request, c->ended_at_open);
-    if (c->ended_at_open)
-        nr_attempt_request_sent(c);
-    else
-        nr_replay_rewind(&c->replay);
-    nr_call_bound(c);
+    go(c, c->fresh);
     return true;
 }

@@ -213,7 +213,14 @@ static const struct nr_exchange_verbs verbs = {
  * have acted on it. */
 static bool may_need_body_again(const struct nr_call *c)
 {
-    return !c->ended_at_open && c->conf->retry.attempts > 1 && nr_repeat_is_safe(c);
+    return !c->ended_at_open && nr_repeat_is_safe(c);
+}
+
+/* Without retries only a connection that had gone stale is made up for. */
+static void keep_no_more_than_needed(struct nr_call *c)
+{
+    if (c->conf->retry.attempts <= 1 && !c->attempt.up->reused)
+        c->replay.keep = false;
 }
 
 struct nr_exchange *nr_call_open(struct nr_io *io, const struct nr_call_conf *conf)
@@ -245,6 +252,8 @@ struct nr_exchange *nr_call_open(struct nr_io *io, const struct nr_call_conf *co
         finish_soon(c, NR_REASON_DEADLINE, NR_END_UNPROCESSED);
     else if (!nr_attempt_start(c, &reason))
         finish_soon(c, (enum nr_reason)reason, NR_END_UNPROCESSED);
+    else
+        keep_no_more_than_needed(c);
     return &c->x;
 }
 

@@ -10,8 +10,11 @@
  * The service is told how much time it has (`X-Request-Deadline: <milliseconds left>`, and a
  * `grpc-timeout` that came, when there is a deadline; it replaces what the request carried) and,
  * from the second attempt on, that it may have seen this request before (`X-Request-Attempt: 2`).
- * The deadline bounds everything, the answer's body included, but a tunnel: after a 101 only
- * silence ends it.
+ * A pooled connection that proves stale (closed before any byte of an answer came back) is no
+ * attempt: if the request is idempotent or certainly unprocessed, and its body at hand, it goes out
+ * again at once on a fresh connection to the same instance, once per attempt (NR_RECORD_STALE). The
+ * deadline bounds everything, the answer's body included, but a tunnel: after a 101 only silence
+ * ends it.
  *
  * `end` carries what the last attempt's exchange ended with; NR_END_RESET when the owner or the
  * deadline took it away, NR_END_UNPROCESSED when there was no attempt. Why is in nr_call_reason. A

@@ -13,6 +13,9 @@
  * jitter. A Retry-After of 429 or 503 is a lower bound of that, if it fits into the deadline; 429
  * without one is never repeated.
  *
+ * A pooled connection that had gone stale is no failure of anybody, if the request can go out
+ * again: the same attempt goes on over a fresh one, and nothing is paid for that.
+ *
  * One layer only. Each layer that makes three attempts triples what reaches the layer behind it.
  * So:
  *
@@ -51,6 +54,8 @@ static struct failure failure_of(enum nr_end end)
         return (struct failure){NR_ATTEMPT_CONNECT_FAILED, NR_REASON_CONNECT_FAILED, ON(CONNECT)};
     case NR_END_CONNECT_TIMEOUT:
         return (struct failure){NR_ATTEMPT_CONNECT_TIMEOUT, NR_REASON_CONNECT_TIMEOUT, ON(CONNECT)};
+    case NR_END_POOL_EXHAUSTED:
+        return (struct failure){NR_ATTEMPT_POOL_EXHAUSTED, NR_REASON_POOL_EXHAUSTED, ON(CONNECT)};
     case NR_END_UNPROCESSED:
         return (struct failure){NR_ATTEMPT_CLOSED, NR_REASON_UPSTREAM_CLOSED,
                                 ON(CONNECT) | ON(RESET)};
@@ -80,7 +85,7 @@ bool nr_repeat_is_safe(const struct nr_call *c)
 /* Our own attempts are told to the service in the same field, so it is looked at before. */
 static bool came_as_repeat(struct nr_call *c)
 {
-    if (c->attempts == 1)
+    if (c->attempts == 1 && !c->attempt.refreshed)
         c->came_as_repeat =
             nr_head_find_name(c->request, NR_SPAN("X-Request-Attempt"), NULL) != NULL;
     return c->came_as_repeat;
@@ -98,9 +103,8 @@ static bool pause_fits(struct nr_call *c, uint64_t retry_after_ns, uint64_t left
     return nr_backoff_within(backoff_ns, retry_after_ns, left_ns, ret_pause_ns);
 }
 
-/* Decide, and if there is another attempt, when. stale: nobody has failed, so nothing is paid. */
-static bool decide(struct nr_call *c, struct nr_retry_facts *facts, uint64_t retry_after_ns,
-                   bool stale)
+/* Decide, and if there is another attempt, when. */
+static bool decide(struct nr_call *c, struct nr_retry_facts *facts, uint64_t retry_after_ns)
 {
     uint64_t now_ns = nr_io_now_ns(c->io), left_ns, pause_ns = 0;
     enum nr_retry_verdict verdict;
@@ -112,10 +116,9 @@ static bool decide(struct nr_call *c, struct nr_retry_facts *facts, uint64_t ret
     facts->committed = c->committed;
     facts->body_lost = c->replay.lost;
     facts->left_ns = left_ns;
-    if (!stale && !pause_fits(c, retry_after_ns, left_ns, &pause_ns))
+    if (!pause_fits(c, retry_after_ns, left_ns, &pause_ns))
         facts->left_ns = 0;
-    verdict =
-        stale ? nr_retry_decide(facts, &flag) : nr_service_repeat(c->service, facts, now_ns, &flag);
+    verdict = nr_service_repeat(c->service, facts, now_ns, &flag);
     c->record->flags |= flag;
     if (verdict != NR_RETRY_GO)
         return false;
@@ -134,6 +137,22 @@ static bool maybe_processed(const struct nr_exchange *up, enum nr_end end)
     return nr_end_may_have_processed(end);
 }
 
+bool nr_repeat_stale(struct nr_call *c, const struct nr_exchange *up, enum nr_end end)
+{
+    const struct nr_attempt *a = &c->attempt;
+
+    if (c->over || c->committed || a->timed_out || a->discarded || a->refreshed || c->replay.lost)
+        return false;
+    if (maybe_processed(up, end) && !nr_repeat_is_safe(c))
+        return false;
+    if (nr_deadline_left_ns(&c->deadline, nr_io_now_ns(c->io)) < NR_RETRY_LEFT_NS_MIN)
+        return false;
+    came_as_repeat(c);
+    c->record->flags |= NR_RECORD_STALE;
+    nr_attempt_again(c);
+    return true;
+}
+
 void nr_repeat_failed(struct nr_call *c, struct nr_exchange *up, enum nr_end end)
 {
     struct failure failure = failure_of(end);
@@ -149,7 +168,7 @@ void nr_repeat_failed(struct nr_call *c, struct nr_exchange *up, enum nr_end end
     c->attempt.up = NULL;
     c->reason = failure.reason;
     c->fresh = up->reused;
-    if (decide(c, &facts, 0, nr_attempt_was_stale(up, end)))
+    if (decide(c, &facts, 0))
         nr_repeat_go_on(c, end);
     else
         nr_call_finish(c, end);
@@ -206,7 +225,7 @@ bool nr_repeat_instead_of(struct nr_call *c, struct nr_head *head, bool ended)
     facts.listed = head->status != 429 || after_ns > 0;
     facts.idempotent = nr_repeat_is_safe(c);
     facts.overloaded = came_as_repeat(c) || says_no(head);
-    if (decide(c, &facts, after_ns, false)) {
+    if (decide(c, &facts, after_ns)) {
         discard(c, head->status, ended);
         return true;
     }

@@ -81,6 +81,7 @@ struct nr_attempt {
     uint32_t instance;
     uint16_t status; /* of the final head; 0: none yet */
     bool timed_out;  /* we have reset it because its time was over */
+    bool refreshed;  /* its first connection had gone stale, this is the second */
     bool discarded;  /* its answer is not for the owner: when it has ended, there is another try */
     uint64_t started_ns;
     uint64_t until_ns;        /* the head must be there */
@@ -132,6 +133,9 @@ struct nr_call {
 /* Pick an instance and start an attempt there. False, with *ret_reason, when there is none. */
 bool nr_attempt_start(struct nr_call *c, int *ret_reason);
 
+/* The attempt once more, to the same instance, over a connection of its own. */
+void nr_attempt_again(struct nr_call *c);
+
 /* The attempt's last words for the record. */
 void nr_attempt_note(struct nr_call *c, enum nr_attempt_result result);
 
@@ -142,7 +146,7 @@ void nr_attempt_pass_on(struct nr_call *c);
  * idle. That is how keep-alive works, and says nothing of the instance. */
 static inline bool nr_attempt_was_stale(const struct nr_exchange *up, enum nr_end end)
 {
-    return up->reused &&
+    return up->reused && !up->heard &&
            (end == NR_END_PEER_CLOSED || end == NR_END_PEER_RESET || end == NR_END_UNPROCESSED);
 }
 
@@ -164,6 +168,10 @@ bool nr_repeat_instead_of(struct nr_call *c, struct nr_head *head, bool ended);
 
 /* A body of a discarded answer: up to a limit it is read, to keep the connection. */
 void nr_repeat_drop_body(struct nr_call *c, struct nr_exchange *up);
+
+/* A pooled connection had gone stale: true, and the attempt goes on over a fresh one, if that is
+ * safe and has not happened to it before. */
+bool nr_repeat_stale(struct nr_call *c, const struct nr_exchange *up, enum nr_end end);
 
 /* The attempt has ended without a final head. Goes on, or finishes the call. */
 void nr_repeat_failed(struct nr_call *c, struct nr_exchange *up, enum nr_end end);

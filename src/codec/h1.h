@@ -168,6 +168,10 @@ void nr_h1_body_finish_trailers(struct nr_h1_body *body);
  * it is not. */
 bool nr_h1_body_ended(const struct nr_h1_body *body);
 
+/* The seconds in `Keep-Alive: timeout=5, max=100` (RFC 2068, 19.7.1.1), a day at most: how long the
+ * peer keeps an idle connection. False, and *ret_s untouched, if it does not say. */
+bool nr_h1_keep_alive_timeout(struct nr_span value, uint32_t *ret_s);
+
 /* Serialising. Bytes that head or trailers need at most, framing included: what the writers
  * below want as room. */
 size_t nr_h1_head_bytes(const struct nr_head *head);

@@ -158,3 +158,33 @@ enum nr_h1_reason nr_h1_settle(struct nr_h1_parse *parse)
         parse->upgrade && head->version != 10 && nr_field_in(NR_FIELD_UPGRADE, parse->seen);
     return settle_body(parse);
 }
+
+enum { KEEP_ALIVE_S_MAX = 24 * 60 * 60 };
+
+static bool seconds(struct nr_span digits, uint32_t *ret_s)
+{
+    uint32_t s = 0;
+
+    for (size_t i = 0; i < digits.len; i++) {
+        if (digits.ptr[i] < '0' || digits.ptr[i] > '9')
+            return false;
+        if (s < KEEP_ALIVE_S_MAX)
+            s = s * 10 + (uint32_t)(digits.ptr[i] - '0');
+    }
+    *ret_s = s < KEEP_ALIVE_S_MAX ? s : KEEP_ALIVE_S_MAX;
+    return digits.len > 0;
+}
+
+bool nr_h1_keep_alive_timeout(struct nr_span value, uint32_t *ret_s)
+{
+    const struct nr_span name = NR_SPAN("timeout=");
+
+    while (value.len > 0) {
+        struct nr_span member = nr_h1_next_member(&value);
+
+        if (member.len > name.len &&
+            nr_span_eq_nocase((struct nr_span){member.ptr, name.len}, name))
+            return seconds(nr_span_from(member, name.len), ret_s);
+    }
+    return false;
+}

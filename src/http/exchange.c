@@ -9,6 +9,7 @@ static const char *const end_texts[NR_ENDS] = {
     [NR_END_CONNECT_REFUSED] = "connect_refused",
     [NR_END_CONNECT_FAILED] = "connect_failed",
     [NR_END_CONNECT_TIMEOUT] = "connect_timeout",
+    [NR_END_POOL_EXHAUSTED] = "pool_exhausted",
     [NR_END_UNPROCESSED] = "unprocessed",
     [NR_END_PEER_CLOSED] = "peer_closed",
     [NR_END_PEER_RESET] = "peer_reset",
@@ -32,6 +33,7 @@ bool nr_end_may_have_processed(enum nr_end end)
     case NR_END_CONNECT_REFUSED:
     case NR_END_CONNECT_FAILED:
     case NR_END_CONNECT_TIMEOUT:
+    case NR_END_POOL_EXHAUSTED:
     case NR_END_UNPROCESSED: return false;
     default: return true;
     }

@@ -40,6 +40,8 @@ enum nr_end {
     NR_END_CONNECT_REFUSED, /* calling side: nothing was sent */
     NR_END_CONNECT_FAILED,  /* unreachable, or out of descriptors: nothing was sent */
     NR_END_CONNECT_TIMEOUT, /* nothing was sent */
+    NR_END_POOL_EXHAUSTED,  /* every connection allowed is in use, and none came free in time:
+                               nothing was sent */
     NR_END_UNPROCESSED,     /* the peer certainly did not process it (nothing was written; H2
                                REFUSED_STREAM) */
     NR_END_PEER_CLOSED,     /* FIN before the message was complete */
@@ -85,6 +87,7 @@ struct nr_exchange_times {
     uint64_t started_ns;   /* serving: first byte of the head; calling: opened */
     uint64_t connected_ns; /* calling: a connection was there */
     uint64_t head_ns;      /* the head was complete */
+    uint64_t waited_ns;    /* calling: how long, for a place in the pool */
 };
 
 struct nr_exchange {
@@ -101,6 +104,7 @@ struct nr_exchange {
                                 answer that http must give itself, because the request broke */
     uint8_t refusal;         /* enum nr_h1_reason when the peer broke HTTP */
     bool reused;             /* calling side: went over a pooled connection */
+    bool heard;              /* calling side: bytes have come back */
     uint8_t holds;           /* see nr_exchange_hold */
 };
 

@@ -16,6 +16,7 @@
 #include "http/h1_client.h"
 
 #include "base/assert.h"
+#include "base/cell.h"
 #include "base/compiler.h"
 
 enum { INTERIMS_MAX = 32 };
@@ -83,13 +84,27 @@ static void protocol_error(struct nr_h1_msg *m, enum nr_h1_reason reason)
     nr_h1_end(m, NR_END_PROTOCOL);
 }
 
+/* Closed a second before the upstream would, so that no request meets its FIN; with a single
+ * second, half of it. */
+static uint64_t idle_hint_ns(struct nr_span value)
+{
+    uint32_t s;
+
+    if (!nr_h1_keep_alive_timeout(value, &s))
+        return UINT64_MAX;
+    return s > 1 ? (s - 1) * (uint64_t)1000000000 : s * (uint64_t)500000000;
+}
+
 /* The final head: the body follows. */
 static void take_final(struct nr_client_conn *cc, struct nr_head *head)
 {
     struct nr_h1_msg *m = &cc->m;
     int64_t length = nr_h1_response_body(head, (enum nr_method)m->method);
+    const struct nr_field *hint = nr_head_find(head, NR_FIELD_KEEP_ALIVE, NULL);
     bool ended;
 
+    if (hint != NULL)
+        cc->idle_max_ns = idle_hint_ns(nr_head_value(head, hint));
     m->x.times.head_ns = nr_io_now_ns(cc->h.io);
     cc->keep = head->keep_alive;
     cc->until_close = length == NR_BODY_CLOSE || length == NR_BODY_TUNNEL;
@@ -182,6 +197,30 @@ static void lost(struct nr_client_conn *cc, int32_t result)
     } else {
         nr_h1_end(m, result == 0 ? NR_END_PEER_CLOSED : NR_END_PEER_RESET);
     }
+    if (m->ending && m->x.reused && !m->x.heard)
+        nr_cell_add(&cc->client->counts->stale, 1);
+}
+
+static void heard(struct nr_client_conn *cc)
+{
+    struct nr_h1_msg *m = &cc->m;
+
+    if (!m->out_head) {
+        protocol_error(m, NR_H1_BAD_STATUS_LINE); /* an answer to nothing */
+    } else if (!m->in_head) {
+        read_heads(cc);
+    } else {
+        nr_h1_in_decode(m);
+    }
+}
+
+/* One that carries nothing. */
+static void drop(struct nr_client_conn *cc)
+{
+    nr_client_displace(cc);
+    if (!nr_op_idle(&cc->connect.op))
+        nr_op_cancel(cc->h.io, &cc->connect.op);
+    nr_h1_close(&cc->h, NR_CLOSE_GRACEFUL);
 }
 
 static void received(struct nr_h1_conn *c, int32_t result)
@@ -190,19 +229,51 @@ static void received(struct nr_h1_conn *c, int32_t result)
     struct nr_h1_msg *m = c->m;
 
     if (m == NULL) { /* idle: its end, or bytes that nobody asked for */
-        nr_client_unpool(cc);
-        nr_h1_close(c, NR_CLOSE_GRACEFUL);
+        drop(cc);
     } else if (m->ending) {
         return;
     } else if (result <= 0) {
         lost(cc, result);
-    } else if (!m->out_head) {
-        protocol_error(m, NR_H1_BAD_STATUS_LINE); /* an answer to nothing */
-    } else if (!m->in_head) {
-        read_heads(cc);
     } else {
-        nr_h1_in_decode(m);
+        m->x.heard = true;
+        heard(cc);
     }
+}
+
+static void count_end(struct nr_client_conn *cc, enum nr_end end)
+{
+    struct nr_client_counts *counts = cc->client->counts;
+
+    if (end >= NR_END_CONNECT_REFUSED && end <= NR_END_CONNECT_TIMEOUT)
+        nr_cell_add(&counts->connect_failures, 1);
+    else if (end == NR_END_POOL_EXHAUSTED)
+        nr_cell_add(&counts->exhausted, 1);
+}
+
+/* Until when an idle connection is kept. */
+static uint64_t idle_until_ns(const struct nr_client_conn *cc)
+{
+    uint64_t for_ns = cc->client->conf->idle_timeout_ns;
+    uint64_t at_ns;
+
+    if (cc->idle_max_ns < for_ns)
+        for_ns = cc->idle_max_ns;
+    at_ns = nr_io_now_ns(cc->client->io) + for_ns;
+    return at_ns < cc->expires_ns ? at_ns : cc->expires_ns;
+}
+
+static void rest(struct nr_client_conn *cc)
+{
+    nr_h1_in_release(&cc->h);
+    nr_h1_recv(&cc->h, 0);
+    nr_h1_read_deadline(&cc->h, idle_until_ns(cc));
+}
+
+/* How long an exchange has waited until now. */
+static void note_wait(struct nr_client_conn *cc, uint64_t now_ns)
+{
+    if (cc->h.m != NULL)
+        cc->m.x.times.waited_ns = now_ns - cc->m.x.times.started_ns;
 }
 
 static void finish(struct nr_client_conn *cc)
@@ -217,10 +288,13 @@ static void finish(struct nr_client_conn *cc)
     surplus = c->in != NULL && nr_buf_len(c->in) > 0;
     if (!nr_op_idle(&cc->connect.op))
         nr_op_cancel(c->io, &cc->connect.op);
-    if (m->end >= NR_END_CONNECT_REFUSED && m->end <= NR_END_CONNECT_TIMEOUT)
-        cc->client->counts.connect_failures++;
+    if (nr_unlikely(cc->place == NR_CLIENT_WAITING)) {
+        nr_client_displace(cc);
+        note_wait(cc, nr_io_now_ns(c->io));
+    }
+    if (nr_unlikely(!done))
+        count_end(cc, (enum nr_end)m->end);
     m->told = true;
-    cc->client->counts.active--;
     m->x.events->end(&m->x, (enum nr_end)m->end);
     c->m = NULL;
     c->scanned = 0;
@@ -228,9 +302,7 @@ static void finish(struct nr_client_conn *cc)
         nr_h1_close(c, done ? NR_CLOSE_GRACEFUL : NR_CLOSE_RESET);
         return;
     }
-    nr_h1_in_release(c);
-    nr_h1_recv(c, 0);
-    nr_h1_read_deadline(c, nr_io_now_ns(c->io) + cc->client->conf->idle_timeout_ns);
+    rest(cc);
 }
 
 /* The answer is complete, and the owner has had all of it. */
@@ -285,10 +357,11 @@ static void expired(struct nr_h1_conn *c, bool writing)
     struct nr_h1_msg *m = c->m;
 
     if (m == NULL) {
-        nr_client_unpool(cc);
-        nr_h1_close(c, NR_CLOSE_GRACEFUL);
+        drop(cc);
     } else if (writing) {
         nr_h1_end(m, NR_END_WRITE_TIMEOUT);
+    } else if (cc->place == NR_CLIENT_WAITING) {
+        nr_h1_end(m, NR_END_POOL_EXHAUSTED);
     } else if (c->sock == NULL) {
         nr_h1_end(m, NR_END_CONNECT_TIMEOUT);
     } else {
@@ -319,10 +392,9 @@ static bool idle(const struct nr_h1_conn *c)
 static void gone(struct nr_h1_conn *c)
 {
     struct nr_client_conn *cc = conn_of(c);
-    struct nr_client *client = cc->client;
 
+    nr_client_conn_gone(cc);
     free(cc);
-    nr_client_conn_gone(client);
 }
 
 static const struct nr_h1_role role = {
@@ -345,6 +417,16 @@ static enum nr_end connect_end(int32_t result)
     }
 }
 
+/* A prewarmed one is there: the first who wants it may have it. */
+static void warmed(struct nr_client_conn *cc)
+{
+    nr_client_displace(cc);
+    if (nr_client_pool(cc))
+        rest(cc);
+    else
+        nr_h1_close(&cc->h, NR_CLOSE_GRACEFUL);
+}
+
 static void on_connect(struct nr_op *op)
 {
     struct nr_client_conn *cc = nr_container_of(op, struct nr_client_conn, connect.op);
@@ -357,9 +439,15 @@ static void on_connect(struct nr_op *op)
         c->sock = cc->connect.sock;
         c->blocked = false;
         nr_h1_read_deadline(c, 0);
-        c->m->x.times.connected_ns = nr_io_now_ns(c->io);
+        if (c->m != NULL)
+            c->m->x.times.connected_ns = nr_io_now_ns(c->io);
+        else
+            warmed(cc);
     } else if (!c->closed && c->m != NULL) {
         nr_h1_end(c->m, connect_end(op->result));
+    } else if (!c->closed) {
+        count_end(cc, connect_end(op->result));
+        drop(cc);
     }
     nr_h1_leave(c);
 }
@@ -378,15 +466,50 @@ struct nr_client_conn *nr_client_conn_new(struct nr_client *client)
     nr_link_init(&cc->link);
     nr_op_init(&cc->connect.op, &connect_kind);
     cc->client = client;
-    cc->born_ns = nr_io_now_ns(client->io);
     cc->connect.to = client->address;
+    cc->idle_max_ns = UINT64_MAX;
     c->blocked = true; /* until connected */
-    client->counts.connects++;
-    client->counts.open++;
-    nr_sock_connect(client->io, &cc->connect);
-    if (client->conf->connect_timeout_ns != 0)
-        nr_h1_read_deadline(c, cc->born_ns + client->conf->connect_timeout_ns);
+    client->conns++;
     return cc;
+}
+
+void nr_client_conn_connect(struct nr_client_conn *cc)
+{
+    struct nr_client *client = cc->client;
+    const struct nr_client_conf *conf = client->conf;
+    uint64_t now_ns = nr_io_now_ns(client->io);
+
+    cc->expires_ns = UINT64_MAX;
+    if (conf->lifetime_ns != 0)
+        cc->expires_ns = now_ns + conf->lifetime_ns -
+                         nr_random_below(nr_io_random(client->io), conf->lifetime_ns / 10 + 1);
+    cc->counted = true;
+    client->open++;
+    nr_cell32_add(&client->counts->open, 1);
+    nr_cell_add(&client->counts->connects, 1);
+    note_wait(cc, now_ns);
+    nr_sock_connect(client->io, &cc->connect);
+    if (conf->connect_timeout_ns != 0)
+        nr_h1_read_deadline(&cc->h, now_ns + conf->connect_timeout_ns);
+}
+
+void nr_client_conn_hand_over(struct nr_client_conn *from, struct nr_client_conn *to)
+{
+    uint64_t now_ns = nr_io_now_ns(to->h.io);
+
+    nr_client_displace(to);
+    to->h.sock = from->h.sock;
+    from->h.sock = NULL;
+    to->counted = true;
+    from->counted = false;
+    to->expires_ns = from->expires_ns;
+    to->idle_max_ns = from->idle_max_ns;
+    to->m.x.reused = from->m.told; /* else it was prewarmed, this very moment */
+    to->m.x.times.connected_ns = now_ns;
+    note_wait(to, now_ns);
+    to->h.blocked = false;
+    nr_h1_read_deadline(&to->h, 0);
+    nr_h1_kick(&to->h);
 }
 
 struct nr_exchange *nr_client_conn_open(struct nr_client_conn *cc, struct nr_arena *arena,
@@ -406,7 +529,6 @@ struct nr_exchange *nr_client_conn_open(struct nr_client_conn *cc, struct nr_are
     c->m = m;
     cc->keep = false;
     cc->interims = 0;
-    cc->client->counts.active++;
     if (reused) {
         m->x.times.connected_ns = m->x.times.started_ns;
         c->read_deadline_ns = 0;
@@ -419,7 +541,7 @@ void nr_client_conn_shut(struct nr_client_conn *cc)
     struct nr_h1_conn *c = &cc->h;
 
     nr_h1_enter(c);
-    nr_h1_close(c, NR_CLOSE_GRACEFUL);
+    drop(cc);
     c->busy = false;
     nr_h1_kick(c);
 }

@@ -298,6 +298,70 @@ static void policies(struct nr_expo *expo, const struct nr_exposition *of)
     each_service(expo, of, offsetof(struct nr_service_view, retry_budget_left));
 }
 
+/* ---- pools ---- */
+
+enum pool_figure { POOL_CONNECTS, POOL_FAILURES, POOL_WAITS, POOL_EXHAUSTED, POOL_STALE };
+
+static uint64_t figure_of(const struct nr_client_counts *counts, enum pool_figure figure)
+{
+    switch (figure) {
+    case POOL_CONNECTS: return counts->connects;
+    case POOL_FAILURES: return counts->connect_failures;
+    case POOL_WAITS: return counts->waits;
+    case POOL_EXHAUSTED: return counts->exhausted;
+    default: return counts->stale;
+    }
+}
+
+static void pool_counter(struct nr_expo *expo, const struct nr_gateway *gateway,
+                         enum pool_figure figure, const char *name, const char *help)
+{
+    nr_expo_family(expo, name, NR_EXPO_COUNTER, help);
+    for (uint32_t s = 0; s < nr_gateway_service_count(gateway); s++) {
+        const struct nr_label label = {"service", nr_gateway_service_name(gateway, s)};
+        struct nr_client_counts counts = nr_service_counts(nr_gateway_service(gateway, s));
+
+        nr_expo_u64(expo, &label, 1, figure_of(&counts, figure));
+    }
+}
+
+static void pool_states(struct nr_expo *expo, const struct nr_gateway *gateway)
+{
+    nr_expo_family(expo, "naru_pool_connections", NR_EXPO_GAUGE,
+                   "Connections to the service's instances: busy (or connecting), and idle.");
+    for (uint32_t s = 0; s < nr_gateway_service_count(gateway); s++) {
+        struct nr_client_counts counts = nr_service_counts(nr_gateway_service(gateway, s));
+        struct nr_label labels[2] = {{"service", nr_gateway_service_name(gateway, s)}};
+
+        labels[1] = (struct nr_label){"state", NR_SPAN("busy")};
+        nr_expo_u64(expo, labels, 2, counts.open > counts.idle ? counts.open - counts.idle : 0);
+        labels[1] = (struct nr_label){"state", NR_SPAN("idle")};
+        nr_expo_u64(expo, labels, 2, counts.idle);
+    }
+    nr_expo_family(expo, "naru_pool_waiting", NR_EXPO_GAUGE,
+                   "Requests that wait for a connection, because all are in use.");
+    for (uint32_t s = 0; s < nr_gateway_service_count(gateway); s++) {
+        const struct nr_label label = {"service", nr_gateway_service_name(gateway, s)};
+
+        nr_expo_u64(expo, &label, 1, nr_service_counts(nr_gateway_service(gateway, s)).waiting);
+    }
+}
+
+static void pools(struct nr_expo *expo, const struct nr_gateway *gateway)
+{
+    pool_states(expo, gateway);
+    pool_counter(expo, gateway, POOL_CONNECTS, "naru_pool_connects",
+                 "Connections opened to the service's instances.");
+    pool_counter(expo, gateway, POOL_FAILURES, "naru_pool_connect_failures",
+                 "Those of them that did not come about.");
+    pool_counter(expo, gateway, POOL_WAITS, "naru_pool_waits",
+                 "Requests that found all connections in use.");
+    pool_counter(expo, gateway, POOL_EXHAUSTED, "naru_pool_exhausted",
+                 "Those of them that got none in time, or found too many waiting.");
+    pool_counter(expo, gateway, POOL_STALE, "naru_pool_stale",
+                 "Requests that met a pooled connection which the instance had closed.");
+}
+
 /* ---- the process ---- */
 
 static void connections(struct nr_expo *expo, const struct nr_exposition *of)
@@ -404,10 +468,11 @@ char *nr_exposition_text(const struct nr_exposition *of, bool open_metrics, size
                        "Times that one callback held a worker's loop for too long.");
         nr_expo_u64(&expo, NULL, 0, nr_observe_stalls(of->observe));
     }
-    if (of->gateway != NULL)
+    if (of->gateway != NULL) {
         services(&expo, of->gateway);
-    if (of->gateway != NULL)
         policies(&expo, of);
+        pools(&expo, of->gateway);
+    }
     if (of->worker_count > 0) {
         connections(&expo, of);
         sockets(&expo, of);

@@ -20,6 +20,7 @@ const char *nr_attempt_result_name(uint32_t result)
         [NR_ATTEMPT_PROTOCOL] = "protocol",
         [NR_ATTEMPT_TIMEOUT] = "timeout",
         [NR_ATTEMPT_CANCELED] = "canceled",
+        [NR_ATTEMPT_POOL_EXHAUSTED] = "pool_exhausted",
         [NR_ATTEMPT_CONNECTED] = "connected",
     };
 
@@ -44,6 +45,7 @@ static const struct {
     {NR_RECORD_WOULD_OPEN, "observed only: the circuit breaker would have refused"},
     {NR_RECORD_WOULD_QUEUE, "observed only: the bulkhead had no permit free"},
     {NR_RECORD_WOULD_EJECT, "observed only: went to an instance that would be ejected"},
+    {NR_RECORD_STALE, "a pooled connection had gone stale; repeated at once on a fresh one"},
     {NR_RECORD_PANIC, "panic: too few instances were healthy, so health was ignored"},
     {NR_RECORD_STANDBY, "instances of a lower priority took part"},
     {NR_RECORD_FIELD_DROPPED, "a field was left out: its value had a character that none may have"},

@@ -370,6 +370,17 @@ static void tell(struct nr_service *service)
         nr_io_post(watch->io, &watch->op);
 }
 
+/* Pools prewarm who has come up. */
+static void tell_of_health(struct nr_service *service)
+{
+    if (service->conf->pool.prewarm == 0)
+        return;
+    nr_spinlock_lock(&service->lock);
+    atomic_store_explicit(&service->epoch, nr_service_epoch(service) + 1, memory_order_relaxed);
+    nr_spinlock_unlock(&service->lock);
+    tell(service);
+}
+
 enum nr_code nr_service_set_instances(struct nr_service *service,
                                       const struct nr_instance_spec *specs, uint32_t count,
                                       struct nr_err *err)
@@ -429,6 +440,7 @@ void nr_service_set_address(struct nr_service *service, uint32_t instance,
     nr_service_steer(service);
     nr_spinlock_unlock(&service->lock);
     nr_service_tables(service);
+    tell_of_health(service);
 }
 
 bool nr_service_address(struct nr_service *service, uint32_t instance, struct nr_addr *ret_addr)
@@ -461,8 +473,10 @@ void nr_service_check_result(struct nr_service *service, uint32_t instance,
         nr_service_steer(service);
     to = service->instances[instance].health.state;
     nr_spinlock_unlock(&service->lock);
-    if (from != to)
+    if (from != to) {
         nr_service_tables(service);
+        tell_of_health(service);
+    }
     if (from != to && service->changed != NULL)
         service->changed(service->changed_ctx, service, instance, from, to);
 }

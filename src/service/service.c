@@ -40,6 +40,8 @@ static struct nr_client_conf client_conf(const struct nr_service_conf *conf)
     struct nr_client_conf client = nr_client_conf_default;
 
     client.idle_max = conf->pool.max_idle;
+    client.connections_max = conf->pool.max_connections;
+    client.waiting_max = conf->pool.max_waiting;
     client.connect_timeout_ns = conf->timeouts.connect_ns;
     client.idle_timeout_ns = conf->pool.idle_timeout_ns;
     client.lifetime_ns = conf->pool.max_lifetime_ns == UINT64_MAX ? 0 : conf->pool.max_lifetime_ns;
@@ -79,6 +81,7 @@ enum nr_code nr_service_new(const struct nr_service_conf *conf, uint32_t id,
     service->client_conf = client_conf(conf);
     service->check_conf = check_conf(conf);
     nr_link_init(&service->watches);
+    nr_link_init(&service->pools);
     nr_spinlock_init(&service->lock);
     nr_balance_init(&service->set, NULL, 0);
     service->warm_next_ns = NR_TIME_NEVER;

@@ -210,8 +210,9 @@ struct nr_service_pools *nr_service_pools_new(struct nr_service *service, struct
 struct nr_client *nr_service_client(struct nr_service_pools *pools, uint32_t instance);
 struct nr_service *nr_service_of(struct nr_service_pools *pools);
 
-/* Sums over the pools of one worker, for metrics. On its thread. */
-struct nr_client_counts nr_service_pools_counts(const struct nr_service_pools *pools);
+/* Sums over the pools of all workers, for metrics. Any thread; counters fall when a worker's pools
+ * are freed. */
+struct nr_client_counts nr_service_counts(struct nr_service *service);
 void nr_service_pools_free(struct nr_service_pools *pools);
 
 #endif

@@ -144,16 +144,37 @@ static const struct nr_schema_field pool_fields[] = {
     {.name = "max_connections", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_pool_conf, max_connections),
      .value = "1024", .min = "1", .max = "65536",
      .doc = "Connections in all per instance and worker."},
+    {.name = "max_waiting", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_pool_conf, max_waiting),
+     .value = "1024", .max = "65536",
+     .doc = "Requests that may wait, each for timeouts.connect at most, while max_connections are in use."},
+    {.name = "prewarm", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_pool_conf, prewarm),
+     .value = "0", .max = "1024",
+     .doc = "Connections that each worker opens to an instance when it starts or comes up, before they are needed."},
     {.name = "idle_timeout", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_pool_conf, idle_timeout_ns),
      .value = "50s", .min = "1ms", .max = "24h",
      .doc = "How long an idle connection is kept; best below the service's own limit."},
     {.name = "max_lifetime", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_pool_conf, max_lifetime_ns),
      .value = "1h", .min = "1s", .max = "30d", .words = unlimited,
-     .doc = "A connection older than this is closed after its exchange."},
+     .doc = "A connection older than this, or up to a tenth less at random, is closed after its exchange."},
 };
+
+static void check_pool(void *section, struct nr_arena *arena, struct nr_diags *diags)
+{
+    const struct nr_pool_conf *pool = section;
+
+    (void)arena;
+    if (pool->prewarm > pool->max_idle)
+        nr_section_error(&pool->at, "prewarm", diags, "max_idle: 64",
+                         "'prewarm' must not be greater than 'max_idle' (%u)", pool->max_idle);
+    if (pool->prewarm > pool->max_connections)
+        nr_section_error(&pool->at, "prewarm", diags, NULL,
+                         "'prewarm' must not be greater than 'max_connections' (%u)",
+                         pool->max_connections);
+}
 
 static const struct nr_schema pool_schema = {
     .title = "Connection pool", NR_SCHEMA_FIELDS(pool_fields, struct nr_pool_conf),
+    .check = check_pool,
 };
 
 static const struct nr_schema_word proxy_out_words[] = {

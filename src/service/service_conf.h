@@ -74,6 +74,8 @@ struct nr_pool_conf {
     struct nr_section at;
     uint32_t max_idle;        /* kept per instance and worker */
     uint32_t max_connections; /* per instance and worker */
+    uint32_t max_waiting;     /* … and requests that wait for one of them */
+    uint32_t prewarm;         /* opened before they are needed, per instance and worker */
     uint64_t idle_timeout_ns;
     uint64_t max_lifetime_ns; /* then closed after its exchange; UINT64_MAX: none */
 };

@@ -101,6 +101,7 @@ struct nr_service {
     uint32_t room;          /* of the three arrays */
     uint32_t present;       /* instances that take part */
     struct nr_link watches; /* struct nr_service_watch */
+    struct nr_link pools;   /* struct nr_service_pools; under the lock */
     char **old_paths; /* of Unix sockets in slots given away: a closing client may borrow one */
     uint32_t old_path_count;
 
@@ -147,7 +148,8 @@ enum nr_code nr_instance_spec_of(const struct nr_instance_conf *conf, struct nr_
  * never (for tests without an engine). */
 void nr_service_watch(struct nr_service *service, struct nr_io *io, struct nr_service_watch *watch);
 
-/* Counts changes of the set. Whoever has picked an instance sees the change that brought it. */
+/* Counts changes of the set, and with prewarm of who is up. Whoever has picked an instance sees the
+ * change that brought it. */
 static inline uint32_t nr_service_epoch(struct nr_service *service)
 {
     return atomic_load_explicit(&service->epoch, memory_order_relaxed);

@@ -70,7 +70,9 @@ struct fake_world {
 struct nr_client {
     struct nr_io *io;
     struct nr_addr addr;
-    struct nr_client_counts counts;
+    struct nr_client_counts *counts;
+    struct nr_client_counts own;
+    uint32_t prewarmed;
 };
 
 struct fake_x {
@@ -100,6 +102,7 @@ struct nr_client *nr_client_new(struct nr_io *io, const struct nr_addr *address,
     (void)conf;
     client->io = io;
     client->addr = *address;
+    client->counts = &client->own;
     fake->clients++;
     return client;
 }
@@ -114,7 +117,17 @@ void nr_client_close(struct nr_client *client)
 
 const struct nr_client_counts *nr_client_counts(const struct nr_client *client)
 {
-    return &client->counts;
+    return client->counts;
+}
+
+void nr_client_count_into(struct nr_client *client, struct nr_client_counts *counts)
+{
+    client->counts = counts;
+}
+
+void nr_client_prewarm(struct nr_client *client, uint32_t connections)
+{
+    client->prewarmed = connections;
 }
 
 static void fake_ends(struct fake_x *f, enum nr_end end)
@@ -344,7 +357,7 @@ struct nr_exchange *nr_client_open(struct nr_client *client, struct nr_arena *ar
                                   .fresh = fresh,
                                   .at_ns = nr_io_now_ns(client->io),
                                   .body = malloc(FAKE_BODY_MAX)};
-    f->x.reused = f->script->reused;
+    f->x.reused = f->script->reused && !fresh;
     nr_timer_init(&f->timer, &timer_kind);
     nr_timer_init(&f->take, &take_kind);
     nr_timer_init(&f->linger, &linger_kind);

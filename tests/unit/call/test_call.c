@@ -172,8 +172,6 @@ static const struct failure_case {
      false, NR_ATTEMPT_RESET, NR_REASON_UPSTREAM_RESET, NR_RECORD_RETRY_UNSAFE},
     {"POST closed", "POST", NULL, {.does = FAKE_FAILS, .after_ms = 3, .end = NR_END_PEER_CLOSED},
      false, NR_ATTEMPT_CLOSED, NR_REASON_UPSTREAM_CLOSED, NR_RECORD_RETRY_UNSAFE},
-    {"POST over a stale connection, nothing written", "POST", NULL, {.does = FAKE_FAILS, .reused = true, .end = NR_END_UNPROCESSED},
-     true, NR_ATTEMPT_CLOSED, 0, 0},
     {"POST over a stale connection, written", "POST", NULL, {.does = FAKE_FAILS, .reused = true, .end = NR_END_PEER_CLOSED},
      false, NR_ATTEMPT_CLOSED, NR_REASON_UPSTREAM_CLOSED, NR_RECORD_RETRY_UNSAFE},
     {"POST not processed, but its body went out", "POST", "pay", {.does = FAKE_FAILS, .after_ms = 3, .end = NR_END_UNPROCESSED},
@@ -208,7 +206,6 @@ static void failures_by_table(void **state)
             assert_int_equal(b.reason, NR_REASON_NONE);
             assert_int_not_equal(b.world.opens[0].port, b.world.opens[1].port);
             assert_string_equal(b.world.opens[1].attempt, "2");
-            assert_int_equal(b.world.opens[1].fresh, f->script.reused);
             assert_int_equal(b.record.attempt_count, 2);
             assert_int_equal(b.record.attempts[1].result, NR_ATTEMPT_ANSWERED);
             assert_int_equal(b.record.attempts[0].reused, f->script.reused);
@@ -244,13 +241,97 @@ static void with_one_instance_the_same_is_asked_again(void **state)
     struct bench b;
 
     bench_init(&b, 1);
-    script(&b, 0,
-           (struct fake_script){.does = FAKE_FAILS, .reused = true, .end = NR_END_PEER_CLOSED});
+    script(&b, 0, (struct fake_script){.does = FAKE_FAILS, .end = NR_END_PEER_CLOSED});
     script(&b, 1, answers_200);
     call(&b, "GET", no_body, 6000);
     assert_int_equal(b.status, 200);
-    assert_true(b.world.opens[1].fresh); /* not over another stale connection */
     assert_int_equal(b.world.opens[1].port, b.world.opens[0].port);
+    bench_done(&b);
+}
+
+/* What an instance has closed while it was idle costs no attempt, whatever the number of them. */
+static const struct {
+    const char *name, *method, *body;
+    enum nr_end end;
+} stale_cases[] = {
+    {"GET, closed", "GET", NULL, NR_END_PEER_CLOSED},
+    {"GET, reset", "GET", NULL, NR_END_PEER_RESET},
+    {"PUT with its body", "PUT", "put", NR_END_PEER_CLOSED},
+    {"POST, when nothing was written", "POST", NULL, NR_END_UNPROCESSED},
+};
+
+static void a_stale_connection_is_no_attempt(void **state)
+{
+    for (size_t i = 0; i < NR_COUNT(stale_cases); i++) {
+        const char *body = stale_cases[i].body;
+        struct bench b;
+
+        print_message("# %s\n", stale_cases[i].name);
+        bench_init(&b, 3);
+        b.conf.retry.attempts = 1;
+        script(&b, 0,
+               (struct fake_script){
+                   .does = FAKE_FAILS, .reused = true, .after_ms = 1, .end = stale_cases[i].end});
+        script(&b, 1, answers_200);
+        call(&b, stale_cases[i].method, body != NULL ? nr_span_of(body) : no_body, 6000);
+        assert_int_equal(b.status, 200);
+        assert_int_equal(b.end, NR_END_DONE);
+        assert_int_equal(b.reason, NR_REASON_NONE);
+        assert_int_equal(b.world.open_count, 2);
+        assert_true(b.world.opens[1].fresh); /* not over another stale connection */
+        assert_int_equal(b.world.opens[1].port, b.world.opens[0].port);
+        assert_string_equal(b.world.opens[1].attempt,
+                            "2"); /* it may have been seen, all the same */
+        if (body != NULL)
+            assert_memory_equal(b.world.opens[1].body, body, strlen(body));
+        assert_int_equal(b.record.attempt_count, 1);
+        assert_int_equal(b.record.attempts[0].result, NR_ATTEMPT_ANSWERED);
+        assert_int_equal(b.record.attempts[0].reused, 0);
+        assert_int_equal(b.record.flags, NR_RECORD_STALE);
+        bench_done(&b);
+    }
+}
+
+/* The fresh one fails as well: that is an attempt, and the next goes elsewhere. */
+static void a_stale_connection_to_who_is_dead(void **state)
+{
+    struct bench b;
+
+    bench_init(&b, 2);
+    script(&b, 0,
+           (struct fake_script){.does = FAKE_FAILS, .reused = true, .end = NR_END_PEER_CLOSED});
+    script(&b, 1, (struct fake_script){.does = FAKE_FAILS, .end = NR_END_CONNECT_REFUSED});
+    script(&b, 2, answers_200);
+    call(&b, "GET", no_body, 6000);
+    assert_int_equal(b.status, 200);
+    assert_int_equal(b.world.opens[1].port, b.world.opens[0].port);
+    assert_int_not_equal(b.world.opens[2].port, b.world.opens[1].port);
+    assert_int_equal(b.record.attempt_count, 2);
+    assert_int_equal(b.record.attempts[0].result, NR_ATTEMPT_CONNECT_REFUSED);
+    bench_done(&b);
+}
+
+/* The pool had no connection to give: another instance may have, and this one is not to blame. */
+static void an_exhausted_pool(void **state)
+{
+    struct nr_instance_view view;
+    struct bench b;
+
+    bench_init(&b, 2);
+    script(&b, 0, (struct fake_script){.does = FAKE_FAILS, .end = NR_END_POOL_EXHAUSTED});
+    script(&b, 1, answers_200);
+    call(&b, "POST", no_body, 6000);
+    assert_int_equal(b.status, 200);
+    assert_int_equal(b.record.attempts[0].result, NR_ATTEMPT_POOL_EXHAUSTED);
+    nr_service_instance(b.service, b.record.attempts[0].instance, &view);
+    assert_int_equal(view.failures, 0);
+    bench_done(&b);
+
+    bench_init(&b, 1);
+    b.conf.retry.attempts = 1;
+    script(&b, 0, (struct fake_script){.does = FAKE_FAILS, .end = NR_END_POOL_EXHAUSTED});
+    call(&b, "GET", no_body, 6000);
+    assert_int_equal(b.reason, NR_REASON_POOL_EXHAUSTED);
     bench_done(&b);
 }
 
@@ -502,6 +583,9 @@ int main(void)
         cmocka_unit_test(failures_by_table),
         cmocka_unit_test(both_attempts_fail),
         cmocka_unit_test(with_one_instance_the_same_is_asked_again),
+        cmocka_unit_test(a_stale_connection_is_no_attempt),
+        cmocka_unit_test(a_stale_connection_to_who_is_dead),
+        cmocka_unit_test(an_exhausted_pool),
         cmocka_unit_test(attempts_1_means_no_retry),
         cmocka_unit_test(more_attempts_than_the_record_has_room_for),
         cmocka_unit_test(an_answer_that_breaks_off_is_not_repeated),

@@ -220,7 +220,7 @@ static void no_call_is_lost_between_threads(void **state)
 
 static void clients_are_made_once_and_closed(void **state)
 {
-    struct nr_service_pools *pools;
+    struct nr_service_pools *pools, *others;
     struct nr_client *client;
     struct nr_client_counts counts;
     struct bench b;
@@ -235,9 +235,15 @@ static void clients_are_made_once_and_closed(void **state)
     assert_int_equal(client->addr.port, 8001);
     assert_ptr_equal(nr_service_client(pools, 1), client);
     assert_int_equal(b.world.clients, 1);
-    client->counts = (struct nr_client_counts){.connects = 3, .idle = 2};
-    nr_service_client(pools, 2)->counts = (struct nr_client_counts){.connects = 4, .open = 1};
-    counts = nr_service_pools_counts(pools);
+    client->counts->connects += 3;
+    client->counts->idle += 2;
+    nr_service_client(pools, 2)->counts->connects += 4;
+    nr_service_client(pools, 2)->counts->open++;
+    others = nr_service_pools_new(b.service, NULL); /* another worker's */
+    nr_service_client(others, 1)->counts->waits = 5;
+    counts = nr_service_counts(b.service);
+    assert_int_equal(counts.waits, 5);
+    nr_service_pools_free(others);
     assert_int_equal(counts.connects, 7);
     assert_int_equal(counts.idle, 2);
     assert_int_equal(counts.open, 1);
@@ -245,6 +251,27 @@ static void clients_are_made_once_and_closed(void **state)
     nr_service_pools_free(pools);
     nr_service_pools_free(NULL);
     assert_int_equal(b.world.clients, 0);
+    nr_service_free(b.service);
+}
+
+static void instances_are_prewarmed_when_they_come_up(void **state)
+{
+    const struct nr_health_rule at_once = {.rise = 1, .fall = 1};
+    struct nr_service_pools *pools;
+    struct bench b;
+
+    bench_init(&b, NR_BALANCE_P2C, 2);
+    b.conf.pool.prewarm = 3;
+    make(&b);
+    pools = nr_service_pools_new(b.service, NULL);
+    assert_int_equal(b.world.clients, 2); /* before anybody has asked */
+    assert_int_equal(nr_service_client(pools, 1)->prewarmed, 3);
+    nr_service_client(pools, 1)->prewarmed = 0;
+    nr_service_check_result(b.service, 1, &at_once, false);
+    assert_int_equal(nr_service_client(pools, 1)->prewarmed, 0);
+    nr_service_check_result(b.service, 1, &at_once, true);
+    assert_int_equal(nr_service_client(pools, 1)->prewarmed, 3);
+    nr_service_pools_free(pools);
     nr_service_free(b.service);
 }
 
@@ -258,6 +285,7 @@ int main(void)
         cmocka_unit_test(an_address_that_is_none),
         cmocka_unit_test(no_call_is_lost_between_threads),
         cmocka_unit_test(clients_are_made_once_and_closed),
+        cmocka_unit_test(instances_are_prewarmed_when_they_come_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,6 +82,7 @@ int nr_cmd_serve(const struct nr_args *args);
 int nr_cmd_check(const struct nr_args *args);
 int nr_cmd_config(const struct nr_args *args);
 int nr_cmd_explain(const struct nr_args *args);
+int nr_cmd_simulate(const struct nr_args *args);
 int nr_cmd_help(const struct nr_args *args);
 int nr_cmd_version(const struct nr_args *args);
 int nr_cmd_completion(const struct nr_args *args);

@@ -78,6 +78,32 @@ static const struct nr_command explain = {
     .run = nr_cmd_explain,
 };
 
+/* The order is that of enum in simulate.c. */
+static const struct nr_option simulate_options[] = {
+    {"config", 'c', "FILE", "configuration, instead of the one that the scenario names"},
+    {"seed", 0, "NUMBER", "instead of the scenario's; the same seed gives the same bytes"},
+    {"set", 0, "PATH=VALUE",
+     "instead of what the configuration says: services.payment.retry.attempts=1;\n"
+     "                       with scenario. in front, of what the scenario says; may be repeated"},
+    {"json", 0, "FILE", "write the report as JSON; - is standard output, and nothing else there"},
+    {"list", 0, NULL, "name the scenarios that come with the program"},
+};
+
+static const struct nr_command simulate = {
+    .name = "simulate",
+    .synopsis = "SCENARIO",
+    .summary = "play a configuration in virtual time: what fails, how fast, at what load",
+    .details =
+        "SCENARIO is a file, or the name of one that comes with the program (--list): traffic,\n"
+        "how each service behaves, what fails and when. The gateway is the real one, with your\n"
+        "configuration; its services, clients and network are models. docs/simulate.md explains.",
+    .options = simulate_options,
+    .option_count = NR_COUNT(simulate_options),
+    .many = 3,
+    .words_max = 1,
+    .run = nr_cmd_simulate,
+};
+
 static const char *const config_choices[] = {"schema", "docs", "print", NULL};
 
 static const struct nr_command config = {
@@ -125,7 +151,7 @@ static const struct nr_command completion = {
     .run = nr_cmd_completion,
 };
 
-const struct nr_command *const nr_commands[] = {&serve, &check,   &config,     &explain,
+const struct nr_command *const nr_commands[] = {&serve, &check,   &config,     &explain, &simulate,
                                                 &help,  &version, &completion, NULL};
 
 const struct nr_command *nr_command_find(const char *name)

@@ -143,6 +143,29 @@ int nr_cli_load_files(const char *path, struct nr_cli_files *files, struct nr_co
     return code == NR_OK ? NR_EXIT_OK : NR_EXIT_CONFIG;
 }
 
+int nr_cli_load_as(const struct nr_cli_load *load, struct nr_config **ret_config)
+{
+    struct nr_config_source setting = source;
+    struct nr_arena arena;
+    struct nr_diags diags;
+    enum nr_code code;
+
+    setting.sets = load->sets;
+    setting.set_count = load->set_count;
+    nr_arena_init(&arena, NULL, 0);
+    nr_diags_init(&diags, &arena, 0);
+    if (load->text != NULL)
+        code = nr_config_load_bytes(load->roots, load->root_count, &setting, load->path,
+                                    nr_span_of(load->text), &diags, ret_config);
+    else
+        code = nr_config_load(load->roots, load->root_count, &setting, load->path, &diags,
+                              ret_config);
+    nr_diags_sort(&diags);
+    nr_cli_print_diags(&diags);
+    nr_arena_done(&arena);
+    return code == NR_OK ? NR_EXIT_OK : NR_EXIT_CONFIG;
+}
+
 int nr_cli_load(const char *path, struct nr_config **ret_config)
 {
     return nr_cli_load_files(path, NULL, ret_config);

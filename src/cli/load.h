@@ -19,6 +19,17 @@ void nr_cli_files_done(struct nr_cli_files *files);
  * line for each, and return NR_EXIT_CONFIG. Warnings are printed, too. */
 int nr_cli_load(const char *path, struct nr_config **ret_config);
 
+/* What to load, if it is not simply the program's configuration from a file. */
+struct nr_cli_load {
+    const struct nr_schema_root *const *roots;
+    uint32_t root_count;
+    const char *path;
+    const char *text;        /* NULL: the file at path; else path is only its name */
+    const char *const *sets; /* "path=value", instead of what is written */
+    uint32_t set_count;
+};
+int nr_cli_load_as(const struct nr_cli_load *load, struct nr_config **ret_config);
+
 /* The same, telling what was read; files may be NULL. */
 int nr_cli_load_files(const char *path, struct nr_cli_files *files, struct nr_config **ret_config);
 

@@ -26,6 +26,17 @@ static struct nr_config *config_new(const struct nr_schema_root *const *roots, u
     return config;
 }
 
+/* What the command line says instead of the files. */
+static enum nr_code set_all(struct nr_config *config, const struct nr_config_source *source,
+                            struct nr_diags *diags)
+{
+    uint32_t errors = diags->errors;
+
+    for (uint32_t i = 0; source != NULL && i < source->set_count; i++)
+        nr_node_set(&config->arena, source, config->tree, source->sets[i], diags);
+    return diags->errors == errors ? NR_OK : NR_ECONFIG;
+}
+
 /* Tree to structs. Takes the reference over. */
 static enum nr_code finish(struct nr_config *config, enum nr_code code, struct nr_diags *diags,
                            struct nr_config **ret_config)
@@ -61,6 +72,8 @@ enum nr_code nr_config_load(const struct nr_schema_root *const *roots, uint32_t 
     struct nr_config *config = config_new(roots, root_count);
     enum nr_code code = nr_node_load(&config->arena, source, path, diags, &config->tree);
 
+    if (code == NR_OK)
+        code = set_all(config, source, diags);
     return finish(config, code, diags, ret_config);
 }
 
@@ -72,6 +85,8 @@ enum nr_code nr_config_load_bytes(const struct nr_schema_root *const *roots, uin
     struct nr_config *config = config_new(roots, root_count);
     enum nr_code code = nr_node_parse(&config->arena, source, name, bytes, diags, &config->tree);
 
+    if (code == NR_OK)
+        code = set_all(config, source, diags);
     return finish(config, code, diags, ret_config);
 }
 

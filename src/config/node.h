@@ -53,6 +53,9 @@ struct nr_config_source {
     nr_config_read_fn read;
     nr_config_list_fn list;
     nr_config_getenv_fn getenv;
+    const char *const *sets; /* "services.orders.retry.attempts=1": what stands instead of what is
+                                written, from a command line */
+    uint32_t set_count;
 };
 
 enum nr_node_kind { NR_NODE_SCALAR, NR_NODE_SEQUENCE, NR_NODE_MAPPING };
@@ -88,6 +91,12 @@ const struct nr_node *nr_node_get(const struct nr_node *node, struct nr_span key
 
 /* "services.orders.instances[1]"; NULL when there is nothing there. */
 const struct nr_node *nr_node_find(const struct nr_node *root, const char *path);
+
+/* Put what is written behind '=' (YAML) at the path before it, which names an entry of mappings
+ * ("services.orders.retry.attempts") or an element that there is ("gateway.listen[0].address").
+ * Mappings on the way are made. What is wrong goes to diags, under the name "--set". */
+void nr_node_set(struct nr_arena *arena, const struct nr_config_source *source,
+                 struct nr_node *root, const char *set, struct nr_diags *diags);
 
 /* Where the entry begins: its key in a mapping, itself elsewhere. */
 struct nr_place nr_node_place(const struct nr_node *node);

@@ -166,6 +166,19 @@ enum nr_code nr_process_read_file(const char *path, size_t bytes_max, char **ret
     return code;
 }
 
+enum nr_code nr_process_write_file(const char *path, struct nr_span bytes, struct nr_err *err)
+{
+    bool standard = strcmp(path, "-") == 0;
+    FILE *to = standard ? stdout : fopen(path, "we");
+    bool ok;
+
+    if (to == NULL)
+        return nr_err_set(err, NR_EIO, "%s", strerror(errno));
+    ok = fwrite(bytes.ptr, 1, bytes.len, to) == bytes.len;
+    ok = (standard ? fflush(to) : fclose(to)) == 0 && ok;
+    return ok ? NR_OK : nr_err_set(err, NR_EIO, "%s", strerror(errno));
+}
+
 static bool is_file(DIR *dir, const struct dirent *found)
 {
     struct stat status;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "naru/err.h"
+#include "naru/span.h"
 
 /* Wall clock since the epoch, UTC. */
 uint64_t nr_process_wall_ns(void);
@@ -35,6 +36,11 @@ bool nr_process_is_terminal(int fd);
  * says only what went wrong ("no such file"). */
 enum nr_code nr_process_read_file(const char *path, size_t bytes_max, char **ret_bytes,
                                   size_t *ret_len, struct nr_err *err) NR_MUST_USE;
+
+/* Write a whole file, made or emptied first; "-" is standard output. The error says only what went
+ * wrong. */
+enum nr_code nr_process_write_file(const char *path, struct nr_span bytes,
+                                   struct nr_err *err) NR_MUST_USE;
 
 void nr_process_close(int fd);
 

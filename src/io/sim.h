@@ -64,6 +64,32 @@ uint64_t nr_sim_now_ns(const struct nr_sim *sim);
 struct nr_random *
 nr_sim_random(struct nr_sim *sim); /* the test's own stream, apart from the engines' */
 
+/* ---- what the test, or a model, does at a time of its own ---- */
+
+/* Something that will happen, embedded in what it happens to; all zero but `fire` before the first
+ * use. It fires between the turns of the engines, at the very nanosecond (an engine's timers have a
+ * resolution of a millisecond), and may use any of them as its owner. */
+struct nr_sim_event {
+    uint32_t heap_at; /* the world's: place in its heap, from 1; 0: not scheduled */
+    void (*fire)(struct nr_sim *sim, struct nr_sim_event *event);
+};
+
+/* Schedule, or move, to at_ns; a time in the past is the present. */
+void nr_sim_at(struct nr_sim *sim, struct nr_sim_event *event, uint64_t at_ns);
+
+/* Scheduled or not, it will not fire. */
+void nr_sim_cancel(struct nr_sim *sim, struct nr_sim_event *event);
+
+static inline bool nr_sim_scheduled(const struct nr_sim_event *event)
+{
+    return event->heap_at != 0;
+}
+
+/* Whoever connects to this address reaches that host, at the same port or path, and that host may
+ * listen on it. So services that all stand on 127.0.0.1 in a configuration can be given a host
+ * each. The text of a Unix path is copied. */
+void nr_sim_stand_in(struct nr_sim *sim, const struct nr_addr *address, const char *host_ip);
+
 /* ---- faults ---- */
 
 /* Change the link between two hosts, both ways, from now on. */

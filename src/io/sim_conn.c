@@ -20,15 +20,15 @@
 
 enum { SYN_RETRY_NS = 1000 * 1000 * 1000 }; /* RFC 6298, 2.1 */
 
-static void handshake(struct nr_sim *sim, struct sim_event *event);
+static void handshake(struct nr_sim *sim, struct nr_sim_event *event);
 static void rst_arrive(struct sim_conn *conn, int at);
 
-static void rst_arrive_0(struct nr_sim *sim, struct sim_event *event)
+static void rst_arrive_0(struct nr_sim *sim, struct nr_sim_event *event)
 {
     rst_arrive(nr_container_of(event, struct sim_conn, end[0].rst), 0);
 }
 
-static void rst_arrive_1(struct nr_sim *sim, struct sim_event *event)
+static void rst_arrive_1(struct nr_sim *sim, struct nr_sim_event *event)
 {
     rst_arrive(nr_container_of(event, struct sim_conn, end[1].rst), 1);
 }
@@ -62,9 +62,9 @@ void sim_conn_free(struct sim_conn *conn)
     nr_assert(nr_list_empty(&conn->connecting));
     nr_list_remove(&conn->link);
     nr_list_remove(&conn->waiting);
-    sim_event_cancel(sim, &conn->handshake);
+    nr_sim_cancel(sim, &conn->handshake);
     for (int i = 0; i < 2; i++) {
-        sim_event_cancel(sim, &conn->end[i].rst);
+        nr_sim_cancel(sim, &conn->end[i].rst);
         sim_pipe_done(sim, &conn->pipe[i]);
         if (conn->end[i].holds_file)
             conn->end[i].host->files--;
@@ -76,7 +76,7 @@ void sim_conn_free(struct sim_conn *conn)
 
 static void send_handshake(struct sim_conn *conn, const struct sim_host *from)
 {
-    sim_event_at(conn->sim, &conn->handshake, sim_link_arrival_ns(conn->sim, conn->way, from, 0));
+    nr_sim_at(conn->sim, &conn->handshake, sim_link_arrival_ns(conn->sim, conn->way, from, 0));
 }
 
 void sim_conn_open(struct sim_engine *engine, struct nr_connect *connect)
@@ -143,7 +143,7 @@ static void syn_arrives(struct sim_conn *conn)
         conn->state = SIM_CONN_REFUSED;
         conn->refusal = NR_EREFUSED;
     } else if (listener->backlog_count >= listener->backlog_max) {
-        sim_event_at(conn->sim, &conn->handshake, conn->sim->now_ns + SYN_RETRY_NS);
+        nr_sim_at(conn->sim, &conn->handshake, conn->sim->now_ns + SYN_RETRY_NS);
         return;
     } else {
         conn->state = SIM_CONN_ACCEPTED;
@@ -151,7 +151,7 @@ static void syn_arrives(struct sim_conn *conn)
     send_handshake(conn, server->host);
 }
 
-static void handshake(struct nr_sim *sim, struct sim_event *event)
+static void handshake(struct nr_sim *sim, struct nr_sim_event *event)
 {
     struct sim_conn *conn = nr_container_of(event, struct sim_conn, handshake);
     struct nr_connect *connect;
@@ -190,10 +190,10 @@ void sim_conn_send_rst(struct sim_conn *conn, int to)
 {
     struct sim_end *end = &conn->end[to];
 
-    if (!end->attached || end->error != NR_OK || end->rst_parked || sim_event_scheduled(&end->rst))
+    if (!end->attached || end->error != NR_OK || end->rst_parked || nr_sim_scheduled(&end->rst))
         return;
-    sim_event_at(conn->sim, &end->rst,
-                 sim_link_arrival_ns(conn->sim, conn->way, conn->end[1 - to].host, 0));
+    nr_sim_at(conn->sim, &end->rst,
+              sim_link_arrival_ns(conn->sim, conn->way, conn->end[1 - to].host, 0));
 }
 
 static void rst_arrive(struct sim_conn *conn, int at)
@@ -212,7 +212,7 @@ void sim_conn_reset(struct sim_conn *conn, int at)
         return;
     end->error = NR_ERESET;
     end->rst_parked = false;
-    sim_event_cancel(conn->sim, &end->rst);
+    nr_sim_cancel(conn->sim, &end->rst);
     if (end->sock != NULL) {
         sim_sock_stir(end->sock);
         sim_sock_stir_writer(end->sock);

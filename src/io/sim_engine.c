@@ -19,7 +19,7 @@ static const uint64_t resolve_timeout_ns = 5000000000u; /* c-ares gives up about
 /* ---- jobs: what takes a while and then completes ---- */
 
 static struct sim_job *job_new(struct sim_engine *engine, struct nr_op *op,
-                               void (*fire)(struct nr_sim *sim, struct sim_event *event))
+                               void (*fire)(struct nr_sim *sim, struct nr_sim_event *event))
 {
     struct sim_job *job = sim_zalloc(sizeof(*job));
 
@@ -39,7 +39,7 @@ static struct nr_op *job_op(const struct sim_job *job)
 static void job_done(struct sim_job *job, int32_t result)
 {
     nr_engine_ready(&job->engine->io, job_op(job), result);
-    sim_event_cancel(job->engine->sim, &job->event);
+    nr_sim_cancel(job->engine->sim, &job->event);
     nr_list_remove(&job->link);
     free(job);
 }
@@ -105,7 +105,7 @@ static int32_t look_up(struct nr_sim *sim, struct nr_resolve *resolve)
     return resolve->count > 0 ? NR_OK : NR_ENAME;
 }
 
-static void resolve_fire(struct nr_sim *sim, struct sim_event *event)
+static void resolve_fire(struct nr_sim *sim, struct nr_sim_event *event)
 {
     struct sim_job *job = nr_container_of(event, struct sim_job, event);
     struct nr_resolve *resolve = nr_container_of(job_op(job), struct nr_resolve, op);
@@ -124,16 +124,16 @@ static void resolve_start(struct nr_io *io, struct nr_resolve *resolve)
     struct nr_sim *sim = engine->sim;
 
     job->ran = engine->host->silent;
-    sim_event_at(sim, &job->event,
-                 job->ran ? sim->now_ns + resolve_timeout_ns
-                          : soon(sim, RESOLVE_MIN_NS, RESOLVE_MAX_NS));
+    nr_sim_at(sim, &job->event,
+              job->ran ? sim->now_ns + resolve_timeout_ns
+                       : soon(sim, RESOLVE_MIN_NS, RESOLVE_MAX_NS));
 }
 
 /* ---- blocking work ---- */
 
 /* Work begins after a while and ends after another: between the two it can no longer be stopped.
  * What it does happens at its beginning. */
-static void work_fire(struct nr_sim *sim, struct sim_event *event)
+static void work_fire(struct nr_sim *sim, struct nr_sim_event *event)
 {
     struct sim_job *job = nr_container_of(event, struct sim_job, event);
     struct nr_work *work = nr_container_of(job_op(job), struct nr_work, op);
@@ -144,7 +144,7 @@ static void work_fire(struct nr_sim *sim, struct sim_event *event)
         return;
     }
     job->ran = true;
-    sim_event_at(sim, &job->event, soon(sim, WORK_MIN_NS, WORK_MAX_NS));
+    nr_sim_at(sim, &job->event, soon(sim, WORK_MIN_NS, WORK_MAX_NS));
     work->run(work);
 }
 
@@ -159,7 +159,7 @@ static void work_start(struct nr_io *io, struct nr_work *work)
     }
     engine->work_queued++;
     job = job_new(engine, &work->op, work_fire);
-    sim_event_at(engine->sim, &job->event, soon(engine->sim, WORK_MIN_NS, WORK_MAX_NS));
+    nr_sim_at(engine->sim, &job->event, soon(engine->sim, WORK_MIN_NS, WORK_MAX_NS));
 }
 
 static void work_cancel(struct nr_op *op)

@@ -65,7 +65,7 @@ static void take(struct sim_heap *heap, uint32_t at)
         sift_down(heap, at, last);
 }
 
-void sim_event_at(struct nr_sim *sim, struct sim_event *event, uint64_t at_ns)
+void nr_sim_at(struct nr_sim *sim, struct nr_sim_event *event, uint64_t at_ns)
 {
     struct sim_heap *heap = &sim->heap;
     struct sim_heap_entry entry = {
@@ -74,7 +74,7 @@ void sim_event_at(struct nr_sim *sim, struct sim_event *event, uint64_t at_ns)
         .event = event,
     };
 
-    sim_event_cancel(sim, event);
+    nr_sim_cancel(sim, event);
     if (heap->count + 2 > heap->cap) {
         heap->cap = heap->cap == 0 ? 256 : heap->cap * 2;
         heap->entries = realloc(heap->entries, heap->cap * sizeof(*heap->entries));
@@ -83,7 +83,7 @@ void sim_event_at(struct nr_sim *sim, struct sim_event *event, uint64_t at_ns)
     sift_up(heap, ++heap->count, entry);
 }
 
-void sim_event_cancel(struct nr_sim *sim, struct sim_event *event)
+void nr_sim_cancel(struct nr_sim *sim, struct nr_sim_event *event)
 {
     uint32_t at = event->heap_at;
 
@@ -93,9 +93,9 @@ void sim_event_cancel(struct nr_sim *sim, struct sim_event *event)
     take(&sim->heap, at);
 }
 
-struct sim_event *sim_event_pop(struct nr_sim *sim)
+struct nr_sim_event *sim_event_pop(struct nr_sim *sim)
 {
-    struct sim_event *event;
+    struct nr_sim_event *event;
 
     nr_assert(sim->heap.count > 0);
     event = sim->heap.entries[1].event;

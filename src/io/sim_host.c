@@ -71,10 +71,35 @@ bool sim_addr_ip4(const struct nr_addr *addr, uint32_t *ret_ip)
     return true;
 }
 
+static bool stands_for(const struct nr_addr *address, const struct nr_addr *to)
+{
+    if (address->family != to->family)
+        return false;
+    if (address->family == NR_ADDR_UNIX)
+        return strcmp(address->path, to->path) == 0;
+    return address->port == to->port && memcmp(address->ip, to->ip, sizeof(to->ip)) == 0;
+}
+
+void nr_sim_stand_in(struct nr_sim *sim, const struct nr_addr *address, const char *host_ip)
+{
+    struct sim_stand_in *one;
+
+    sim->stand_ins =
+        realloc(sim->stand_ins, (sim->stand_in_count + 1) * sizeof(struct sim_stand_in));
+    nr_assert(sim->stand_ins != NULL);
+    one = &sim->stand_ins[sim->stand_in_count++];
+    *one = (struct sim_stand_in){*address, sim_host_get(sim, host_ip)};
+    if (address->family == NR_ADDR_UNIX)
+        one->address.path = sim_intern(sim, address->path);
+}
+
 struct sim_host *sim_host_find(struct nr_sim *sim, struct sim_host *from, const struct nr_addr *to)
 {
     uint32_t ip;
 
+    for (uint32_t i = 0; i < sim->stand_in_count; i++)
+        if (stands_for(&sim->stand_ins[i].address, to))
+            return sim->stand_ins[i].host;
     if (to->family == NR_ADDR_UNIX)
         return from;
     if (!sim_addr_ip4(to, &ip))

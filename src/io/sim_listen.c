@@ -71,7 +71,7 @@ static void hand_over(struct sim_listener *listener, struct sim_desk *desk)
 
 static void match(struct sim_listener *listener)
 {
-    while (!nr_list_empty(&listener->backlog) && !sim_event_scheduled(&listener->retry)) {
+    while (!nr_list_empty(&listener->backlog) && !nr_sim_scheduled(&listener->retry)) {
         struct sim_desk *desk = least_loaded(listener);
 
         if (desk == NULL)
@@ -79,15 +79,15 @@ static void match(struct sim_listener *listener)
         if (!sim_host_has_file_left(listener->host)) {
             nr_engine_ready(&desk->engine->io,
                             nr_container_of(desk->accepts.next, struct nr_op, link), NR_EFILES);
-            sim_event_at(listener->host->sim, &listener->retry,
-                         listener->host->sim->now_ns + RETRY_NS);
+            nr_sim_at(listener->host->sim, &listener->retry,
+                      listener->host->sim->now_ns + RETRY_NS);
             return;
         }
         hand_over(listener, desk);
     }
 }
 
-static void retry(struct nr_sim *sim, struct sim_event *event)
+static void retry(struct nr_sim *sim, struct nr_sim_event *event)
 {
     match(nr_container_of(event, struct sim_listener, retry));
 }
@@ -193,7 +193,7 @@ void sim_listener_kill(struct sim_listener *listener)
     struct nr_link *at;
 
     nr_list_remove(&listener->link);
-    sim_event_cancel(listener->host->sim, &listener->retry);
+    nr_sim_cancel(listener->host->sim, &listener->retry);
     while ((at = nr_list_pop_front(&listener->backlog)) != NULL) {
         struct sim_conn *conn = nr_container_of(at, struct sim_conn, waiting);
 

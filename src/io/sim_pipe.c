@@ -21,8 +21,8 @@
 #include "base/assert.h"
 #include "io/sim_world.h"
 
-static void arrive(struct nr_sim *sim, struct sim_event *event);
-static void credit_arrive(struct nr_sim *sim, struct sim_event *event);
+static void arrive(struct nr_sim *sim, struct nr_sim_event *event);
+static void credit_arrive(struct nr_sim *sim, struct nr_sim_event *event);
 
 void sim_pipe_init(struct sim_pipe *pipe, int side)
 {
@@ -133,7 +133,7 @@ static void push(struct nr_sim *sim, struct sim_pipe *pipe, struct sim_segment p
         pipe->last->next = segment;
     } else {
         pipe->first = segment;
-        sim_event_at(sim, &pipe->arrive, segment->at_ns);
+        nr_sim_at(sim, &pipe->arrive, segment->at_ns);
     }
     pipe->last = segment;
 }
@@ -213,11 +213,11 @@ void sim_pipe_send_ack(struct nr_sim *sim, struct sim_pipe *pipe)
 
 void sim_pipe_want_room(struct nr_sim *sim, struct sim_pipe *pipe)
 {
-    if (pipe->credit_now > 0 && !sim_event_scheduled(&pipe->credit) && !pipe->credit_parked)
-        sim_event_at(sim, &pipe->credit, pipe->credit_at_ns);
+    if (pipe->credit_now > 0 && !nr_sim_scheduled(&pipe->credit) && !pipe->credit_parked)
+        nr_sim_at(sim, &pipe->credit, pipe->credit_at_ns);
 }
 
-static void credit_arrive(struct nr_sim *sim, struct sim_event *event)
+static void credit_arrive(struct nr_sim *sim, struct nr_sim_event *event)
 {
     struct sim_pipe *pipe = nr_container_of(event, struct sim_pipe, credit);
     struct sim_conn *conn = sim_conn_of_pipe(pipe);
@@ -261,7 +261,7 @@ static void arrive_nowhere(struct nr_sim *sim, struct sim_pipe *pipe, uint32_t b
     sim_conn_send_rst(sim_conn_of_pipe(pipe), pipe->side);
 }
 
-static void arrive(struct nr_sim *sim, struct sim_event *event)
+static void arrive(struct nr_sim *sim, struct nr_sim_event *event)
 {
     struct sim_pipe *pipe = nr_container_of(event, struct sim_pipe, arrive);
     struct sim_conn *conn = sim_conn_of_pipe(pipe);
@@ -276,7 +276,7 @@ static void arrive(struct nr_sim *sim, struct sim_event *event)
     sim_pool_put(&sim->segments, pipe->first);
     pipe->first = segment.next;
     if (pipe->first != NULL)
-        sim_event_at(sim, &pipe->arrive, pipe->first->at_ns);
+        nr_sim_at(sim, &pipe->arrive, pipe->first->at_ns);
     if (segment.ack) {
         arrive_ack(conn); /* the connection may be gone after this */
         return;
@@ -327,7 +327,7 @@ void sim_pipe_drop(struct nr_sim *sim, struct sim_pipe *pipe)
     }
     pipe->under_way = 0;
     pipe->parked = false;
-    sim_event_cancel(sim, &pipe->arrive);
+    nr_sim_cancel(sim, &pipe->arrive);
     ring_release_if_empty(sim, pipe);
 }
 
@@ -339,11 +339,11 @@ void sim_pipe_unpark(struct nr_sim *sim, struct sim_pipe *pipe)
 
     if (pipe->parked) {
         pipe->parked = false;
-        sim_event_at(sim, &pipe->arrive, sim_link_arrival_ns(sim, conn->way, from, 0));
+        nr_sim_at(sim, &pipe->arrive, sim_link_arrival_ns(sim, conn->way, from, 0));
     }
     if (pipe->credit_parked) {
         pipe->credit_parked = false;
-        sim_event_at(sim, &pipe->credit, sim_link_arrival_ns(sim, conn->way, to, 0));
+        nr_sim_at(sim, &pipe->credit, sim_link_arrival_ns(sim, conn->way, to, 0));
     }
 }
 
@@ -352,5 +352,5 @@ void sim_pipe_done(struct nr_sim *sim, struct sim_pipe *pipe)
     sim_pipe_drop(sim, pipe);
     ring_put(sim, pipe->ring, pipe->ring_class);
     pipe->ring = NULL;
-    sim_event_cancel(sim, &pipe->credit);
+    nr_sim_cancel(sim, &pipe->credit);
 }

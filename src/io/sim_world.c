@@ -158,6 +158,7 @@ void nr_sim_free(struct nr_sim *sim)
         free(text);
     }
     free(sim->heap.entries);
+    free(sim->stand_ins);
     free(sim->engines);
     free(sim);
 }
@@ -258,7 +259,7 @@ static bool step(struct nr_sim *sim, uint64_t until_ns)
         }
         set_now(sim, event_ns);
         {
-            struct sim_event *event = sim_event_pop(sim);
+            struct nr_sim_event *event = sim_event_pop(sim);
 
             event->fire(sim, event);
         }

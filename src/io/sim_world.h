@@ -39,16 +39,10 @@ struct sim_conn;
 
 /* ---- events ---- */
 
-/* Something that will happen, embedded in what it happens to. */
-struct sim_event {
-    uint32_t heap_at; /* place in the heap, from 1; 0: not scheduled */
-    void (*fire)(struct nr_sim *sim, struct sim_event *event);
-};
-
 struct sim_heap_entry {
     uint64_t at_ns;
     uint64_t sequence; /* of equal times, the one scheduled first goes first */
-    struct sim_event *event;
+    struct nr_sim_event *event;
 };
 
 struct sim_heap {
@@ -58,16 +52,8 @@ struct sim_heap {
     uint64_t sequence_next;
 };
 
-static inline bool sim_event_scheduled(const struct sim_event *event)
-{
-    return event->heap_at != 0;
-}
-
-/* Schedule, or move, to at_ns; a time in the past is the present. */
-void sim_event_at(struct nr_sim *sim, struct sim_event *event, uint64_t at_ns);
-void sim_event_cancel(struct nr_sim *sim, struct sim_event *event);
 /* Take the earliest off the heap, which must not be empty. */
-struct sim_event *sim_event_pop(struct nr_sim *sim);
+struct nr_sim_event *sim_event_pop(struct nr_sim *sim);
 uint64_t sim_event_next_ns(const struct nr_sim *sim); /* UINT64_MAX: none */
 
 /* ---- hosts and links ---- */
@@ -135,8 +121,9 @@ struct sim_segment {
 };
 
 struct sim_pipe {
-    struct sim_event arrive; /* of the first segment */
-    struct sim_event credit; /* the sender, who waits for room, hears that the receiver has read */
+    struct nr_sim_event arrive; /* of the first segment */
+    struct nr_sim_event
+        credit; /* the sender, who waits for room, hears that the receiver has read */
     struct sim_segment *first;
     struct sim_segment *last;
     char *ring;          /* NULL while empty */
@@ -185,9 +172,9 @@ enum sim_conn_state {
 struct sim_end {
     struct sim_host *host;
     struct nr_addr address;
-    struct sim_sock *sock; /* NULL: not accepted yet, or closed */
-    struct sim_event rst;  /* on its way to this end */
-    int32_t error;         /* NR_ERESET once reset; stays */
+    struct sim_sock *sock;   /* NULL: not accepted yet, or closed */
+    struct nr_sim_event rst; /* on its way to this end */
+    int32_t error;           /* NR_ERESET once reset; stays */
     bool rst_parked;
     bool attached;   /* somebody has, or will get, a handle */
     bool holds_file; /* counted in host->files */
@@ -200,7 +187,7 @@ struct sim_conn {
     enum sim_conn_state state;
     int32_t refusal; /* REFUSED: what connect will say */
     bool parked;     /* the handshake has come to a cut */
-    struct sim_event handshake;
+    struct nr_sim_event handshake;
     struct nr_link connecting; /* the client's nr_connect op, until it completes */
     struct sim_engine *client;
     struct sim_end end[2];   /* 0: who connected, 1: who listened */
@@ -277,8 +264,8 @@ struct sim_listener {
     struct nr_addr address;
     uint32_t backlog_max;
     uint32_t backlog_count;
-    struct nr_link backlog; /* struct sim_conn.waiting */
-    struct sim_event retry; /* out of descriptors: look again later */
+    struct nr_link backlog;    /* struct sim_conn.waiting */
+    struct nr_sim_event retry; /* out of descriptors: look again later */
     bool holds_file;
     uint32_t desk_count;
     struct sim_desk desks[];
@@ -319,7 +306,7 @@ struct sim_job {
     struct nr_link link; /* in sim_engine.jobs */
     struct nr_link op;   /* the operation, alone on this list */
     struct sim_engine *engine;
-    struct sim_event event;
+    struct nr_sim_event event;
     bool ran;      /* work: `run` has been called, its end is yet to come */
     bool canceled; /* after it ran */
 };
@@ -353,6 +340,12 @@ void *sim_pool_get(struct sim_pool *pool);
 void sim_pool_put(struct sim_pool *pool, void *memory);
 void sim_pool_done(struct sim_pool *pool);
 
+/* An address that another host answers for. */
+struct sim_stand_in {
+    struct nr_addr address; /* a path is interned */
+    struct sim_host *host;
+};
+
 struct nr_sim {
     struct nr_sim_conf conf;
     uint64_t now_ns;
@@ -367,6 +360,8 @@ struct nr_sim {
     struct nr_link listeners;
     struct nr_link names;
     uint32_t host_count;
+    struct sim_stand_in *stand_ins;
+    uint32_t stand_in_count;
     struct sim_engine **engines; /* in order of making */
     uint32_t engine_count;
     uint32_t engine_cap;

@@ -429,6 +429,66 @@ static void bytes_for_a_closed_peer_are_answered_with_reset(void **state)
     pair_close(&p);
 }
 
+/* ---- stand-ins, and events of the test's own ---- */
+
+static void an_address_may_be_anothers(void **state)
+{
+    static const char *const addresses[] = {"127.0.0.1:7001", "192.0.2.9:80", "unix:/run/x.sock"};
+    struct nr_sim *sim = nr_sim_new(&(struct nr_sim_conf){.seed = 1});
+    struct nr_io *client = nr_sim_engine(sim, CLIENT), *server = nr_sim_engine(sim, SERVER);
+
+    for (size_t i = 0; i < NR_COUNT(addresses); i++) {
+        struct nr_connect connect = {0};
+        struct nr_listener *listener;
+
+        nr_op_init(&connect.op, &connect_kind);
+        assert_int_equal(nr_addr_parse(addresses[i], &connect.to, NULL), NR_OK);
+        nr_sock_connect(client, &connect);
+        nr_sim_run(sim, UINT64_MAX);
+        assert_int_not_equal(connect.op.result, NR_OK);
+        nr_sim_stand_in(sim, &connect.to, SERVER);
+        listener = listen_on(server, addresses[i], &connect.to);
+        assert_int_equal(nr_addr_parse(addresses[i], &connect.to, NULL), NR_OK);
+        nr_sock_connect(client, &connect);
+        nr_sim_run(sim, UINT64_MAX);
+        assert_int_equal(connect.op.result, NR_OK);
+        nr_sock_close(connect.sock, NR_CLOSE_GRACEFUL);
+        nr_listener_close(listener);
+        nr_sim_run(sim, UINT64_MAX);
+    }
+    nr_sim_free(sim);
+}
+
+struct tick {
+    struct nr_sim_event event;
+    uint64_t fired_ns;
+};
+
+static void note_time(struct nr_sim *sim, struct nr_sim_event *event)
+{
+    nr_container_of(event, struct tick, event)->fired_ns = nr_sim_now_ns(sim);
+}
+
+static void events_fire_at_their_nanosecond(void **state)
+{
+    struct nr_sim *sim = nr_sim_new(&(struct nr_sim_conf){.seed = 1});
+    struct tick first = {.event = {.fire = note_time}}, moved = first, canceled = first;
+    uint64_t now_ns = nr_sim_now_ns(sim);
+
+    nr_sim_at(sim, &first.event, now_ns + 1234567);
+    nr_sim_at(sim, &moved.event, now_ns + 1);
+    nr_sim_at(sim, &moved.event, now_ns + 7654321);
+    nr_sim_at(sim, &canceled.event, now_ns + 5);
+    assert_true(nr_sim_scheduled(&canceled.event));
+    nr_sim_cancel(sim, &canceled.event);
+    assert_false(nr_sim_scheduled(&canceled.event));
+    nr_sim_run(sim, UINT64_MAX);
+    assert_int_equal(first.fired_ns, now_ns + 1234567);
+    assert_int_equal(moved.fired_ns, now_ns + 7654321);
+    assert_int_equal(canceled.fired_ns, 0);
+    nr_sim_free(sim);
+}
+
 /* ---- leaks ---- */
 
 enum leak { LEAK_NONE, LEAK_SOCKET, LEAK_OP, LEAK_TIMER, LEAK_BUFFER, LEAK_LISTENER };
@@ -504,6 +564,8 @@ int main(void)
         cmocka_unit_test(a_backlog_dies_with_its_listener),
         cmocka_unit_test(unix_paths_are_of_one_host),
         cmocka_unit_test(bytes_for_a_closed_peer_are_answered_with_reset),
+        cmocka_unit_test(an_address_may_be_anothers),
+        cmocka_unit_test(events_fire_at_their_nanosecond),
         cmocka_unit_test(what_is_left_over_aborts),
         cmocka_unit_test(a_world_that_stands_still_aborts),
     };

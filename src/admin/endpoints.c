@@ -20,6 +20,11 @@ static const struct nr_admin_field requests_query[] = {
      .doc = "How long ago at most (5m), or a moment (2026-01-31T12:00:00Z)."},
 };
 
+static const struct nr_admin_field dry_run_query[] = {
+    {.name = "dry_run", .type = NR_ADMIN_BOOL, .optional = true,
+     .doc = "Say what is wrong with it and what it would change; change nothing."},
+};
+
 const struct nr_admin_endpoint nr_admin_endpoints[] = {
     {NR_METHOD_GET, "/", NULL, "index", "A page of links.", nr_admin_index,
      .gives_type = "text/html"},
@@ -50,6 +55,28 @@ const struct nr_admin_endpoint nr_admin_endpoints[] = {
      .gives = &nr_admin_request_shape, .problems = "404"},
     {NR_METHOD_GET, "/v1/config", NULL, "getConfig",
      "The configuration in force, with defaults and without secrets.", nr_admin_config,
+     .gives_type = "application/yaml", .problems = "404"},
+    {NR_METHOD_POST, "/v1/config", NULL, "putConfig",
+     "Put the configuration in the body in force, whole; a bad one changes nothing.",
+     nr_admin_put_config, .mutates = true, .if_match = true, .query = dry_run_query,
+     .query_count = NR_COUNT(dry_run_query), .body = NR_ADMIN_YAML,
+     .gives = &nr_admin_config_result_shape, .problems = "404 412 422 503"},
+    {NR_METHOD_POST, "/v1/config/reload", NULL, "reloadConfig",
+     "Read the configuration file again, as SIGHUP does.", nr_admin_reload_config,
+     .mutates = true, .if_match = true, .query = dry_run_query,
+     .query_count = NR_COUNT(dry_run_query), .gives = &nr_admin_config_result_shape,
+     .problems = "404 409 412 422 503"},
+    {NR_METHOD_POST, "/v1/config/rollback", NULL, "rollbackConfig",
+     "Put an earlier version in force again, under a new number.", nr_admin_rollback_config,
+     .mutates = true, .if_match = true, .query = dry_run_query,
+     .query_count = NR_COUNT(dry_run_query), .body = NR_ADMIN_JSON,
+     .takes = &nr_admin_rollback_shape, .gives = &nr_admin_config_result_shape,
+     .problems = "404 412 422 503"},
+    {NR_METHOD_GET, "/v1/config/versions", NULL, "listConfigVersions",
+     "The versions that can be gone back to.", nr_admin_config_versions,
+     .gives = &nr_admin_config_versions_shape},
+    {NR_METHOD_GET, "/v1/config/versions/{version}", NULL, "getConfigVersion",
+     "One version, with defaults and without secrets.", nr_admin_config_version,
      .gives_type = "application/yaml", .problems = "404"},
 };
 

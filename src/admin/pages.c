@@ -6,7 +6,6 @@
 #include "admin/requests.h"
 #include "base/assert.h"
 #include "base/compiler.h"
-#include "io/process.h"
 #include "observe/expo.h"
 #include "observe/record_json.h"
 
@@ -139,23 +138,4 @@ void nr_admin_request(struct nr_admin_call *call)
         return;
     }
     nr_admin_json(call, 200, nr_record_json(nr_observe_names(observe), &record));
-}
-
-/* ---- configuration ---- */
-
-static void print_config(void *config, FILE *to)
-{
-    nr_config_print(config, to);
-}
-
-void nr_admin_config(struct nr_admin_call *call)
-{
-    if (call->admin->setup.config == NULL) {
-        nr_admin_problem(call, 404, "no_config", "naru runs without a configuration");
-        return;
-    }
-    call->answer.status = 200;
-    call->answer.content_type = NR_SPAN("application/yaml");
-    call->answer.body =
-        nr_process_capture(print_config, call->admin->setup.config, &call->answer.len);
 }

@@ -14,7 +14,6 @@ void nr_admin_metrics(struct nr_admin_call *call);
 void nr_admin_openapi_page(struct nr_admin_call *call);
 void nr_admin_requests(struct nr_admin_call *call);
 void nr_admin_request(struct nr_admin_call *call);
-void nr_admin_config(struct nr_admin_call *call);
 
 extern const struct nr_admin_shape nr_admin_status_shape;
 extern const struct nr_admin_shape nr_admin_requests_shape;
@@ -30,5 +29,17 @@ extern const struct nr_admin_shape nr_admin_services_shape;
 extern const struct nr_admin_shape nr_admin_service_shape;
 extern const struct nr_admin_shape nr_admin_instance_shape;
 extern const struct nr_admin_shape nr_admin_instance_change_shape;
+
+/* config_api.c */
+void nr_admin_config(struct nr_admin_call *call);
+void nr_admin_put_config(struct nr_admin_call *call);
+void nr_admin_reload_config(struct nr_admin_call *call);
+void nr_admin_rollback_config(struct nr_admin_call *call);
+void nr_admin_config_versions(struct nr_admin_call *call);
+void nr_admin_config_version(struct nr_admin_call *call);
+
+extern const struct nr_admin_shape nr_admin_config_result_shape;
+extern const struct nr_admin_shape nr_admin_config_versions_shape;
+extern const struct nr_admin_shape nr_admin_rollback_shape;
 
 #endif

@@ -172,31 +172,14 @@ int nr_cli_load(const char *path, struct nr_config **ret_config)
 }
 
 enum nr_code nr_cli_reload(const char *path, const struct nr_span *text, struct nr_cli_files *files,
-                           struct nr_strbuf *problems, struct nr_config **ret_config)
+                           struct nr_diags *diags, struct nr_config **ret_config)
 {
     const struct nr_config_source noting = source_noting(files);
-    struct nr_arena arena;
-    struct nr_diags diags;
-    enum nr_code code;
 
-    nr_arena_init(&arena, NULL, 0);
-    nr_diags_init(&diags, &arena, 0);
     if (text != NULL)
-        code = nr_config_load_bytes(nr_section_roots, NR_SECTION_COUNT, &noting, "configuration",
-                                    *text, &diags, ret_config);
-    else
-        code =
-            nr_config_load(nr_section_roots, NR_SECTION_COUNT, &noting, path, &diags, ret_config);
-    nr_diags_sort(&diags);
-    for (uint32_t i = 0; i < diags.count; i++) {
-        char line[1024];
-
-        nr_diag_format(&diags.items[i], line, sizeof(line));
-        nr_strbuf_printf(problems, "%s%s\n",
-                         diags.items[i].level == NR_DIAG_WARNING ? "warning: " : "", line);
-    }
-    nr_arena_done(&arena);
-    return code;
+        return nr_config_load_bytes(nr_section_roots, NR_SECTION_COUNT, &noting, "configuration",
+                                    *text, diags, ret_config);
+    return nr_config_load(nr_section_roots, NR_SECTION_COUNT, &noting, path, diags, ret_config);
 }
 
 /* JSON strings are YAML; a dollar sign would be a variable. */

@@ -33,11 +33,11 @@ int nr_cli_load_as(const struct nr_cli_load *load, struct nr_config **ret_config
 /* The same, telling what was read; files may be NULL. */
 int nr_cli_load_files(const char *path, struct nr_cli_files *files, struct nr_config **ret_config);
 
-/* Load again for a process that runs: text (NULL: the file at path), printing nothing. problems
- * gets a line for each error and warning; files what was read. On failure *ret_config stays. Any
- * thread, one at a time. */
+/* Load again for a process that runs: text (NULL: the file at path), printing nothing. diags gets
+ * errors and warnings, sorted; files what was read. On failure *ret_config stays. Any thread, one at
+ * a time. */
 enum nr_code nr_cli_reload(const char *path, const struct nr_span *text, struct nr_cli_files *files,
-                           struct nr_strbuf *problems, struct nr_config **ret_config) NR_MUST_USE;
+                           struct nr_diags *diags, struct nr_config **ret_config) NR_MUST_USE;
 
 /* The configuration that --to stands for. */
 int nr_cli_load_to(const char *to, const char *listen, const char *admin,

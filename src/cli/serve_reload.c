@@ -2,7 +2,7 @@
 /* serve_reload.c - other configurations for a running naru: config/control.h, implemented.
  *
  *   QUEUED --turn--> LOADING --sound--> PREPARING --ready--> SWITCHING --all workers--> in force
- *                       '----- refused -----'---- refused: the old one stays, one line says why
+ *      '- not tried     '----- refused -----'---- refused: the old one stays, one line says why
  *
  * Loading reads files and parses on a pool thread, because control has health checks to run; the
  * rest is control's. The last ten configurations are kept as they were loaded, so going back needs
@@ -13,10 +13,13 @@
 #include "base/compiler.h"
 #include "base/strbuf.h"
 #include "cli/load.h"
+#include "cli/sections.h"
 #include "cli/serve.h"
 #include "config/section.h"
 #include "io/notify.h"
 #include "service/service_conf.h"
+
+enum { FINDINGS_MAX = 100 };
 
 struct nr_reload_job {
     struct nr_link link;
@@ -27,9 +30,12 @@ struct nr_reload_job {
     void *ctx;
     struct nr_work work;
     struct nr_config *config;    /* our reference, once loaded */
+    struct nr_config *before;    /* our reference, once it is its turn */
     struct nr_admin_token token; /* that the configuration names */
     struct nr_cli_files files;
-    struct nr_strbuf problems;
+    struct nr_arena arena; /* of the diagnostics */
+    struct nr_diags diags;
+    struct nr_diags findings;
     struct nr_strbuf changes;
     uint64_t started_ns;
     bool renaming;
@@ -37,35 +43,31 @@ struct nr_reload_job {
 
 static void start_next(struct nr_serve *serve);
 
-static const char *first_line(struct nr_strbuf *problems, char *to, size_t room)
+/* What no line of a file is to blame for. */
+static void add_error(struct nr_reload_job *job, const char *text)
 {
-    struct nr_span text = nr_strbuf_span(problems);
-    const char *end = text.len > 0 ? memchr(text.ptr, '\n', text.len) : NULL;
-    size_t len = end != NULL ? (size_t)(end - text.ptr) : text.len;
-
-    snprintf(to, room, "%.*s", (int)(len < room ? len : room - 1), text.len > 0 ? text.ptr : "");
-    return to;
+    nr_diags_error(&job->diags, (struct nr_place){NULL, 0, 0}, "%s", text);
 }
 
-static uint32_t lines_of(const struct nr_strbuf *text)
+static void drop_config(struct nr_reload_job *job)
 {
-    uint32_t lines = 0;
-
-    for (size_t i = 0; i < text->len; i++)
-        lines += text->ptr[i] == '\n';
-    return lines;
+    nr_config_unref(job->config);
+    job->config = NULL;
 }
 
 /* ---- the end of a job ---- */
 
-static void finish(struct nr_reload_job *job, bool ok)
+static void finish(struct nr_reload_job *job, enum nr_config_result result)
 {
     struct nr_serve *serve = job->serve;
     struct nr_config_outcome outcome = {
-        .ok = ok,
+        .result = result,
         .version = serve->reload.versions[0].number,
         .changes = job->changes.ptr != NULL ? job->changes.ptr : "",
-        .problems = job->problems.ptr != NULL ? job->problems.ptr : "",
+        .diags = &job->diags,
+        .findings = job->change.dry_run ? &job->findings : NULL,
+        .config = job->config,
+        .before = job->before,
     };
 
     if (!serve->draining)
@@ -74,18 +76,29 @@ static void finish(struct nr_reload_job *job, bool ok)
         job->done(job->ctx, &outcome);
     serve->reload.running = NULL;
     nr_config_unref(job->config);
+    nr_config_unref(job->before);
     nr_cli_files_done(&job->files);
-    nr_strbuf_done(&job->problems);
     nr_strbuf_done(&job->changes);
+    nr_arena_done(&job->arena);
     free(job->text);
     free(job);
     start_next(serve);
 }
 
+static const char *first_error(const struct nr_diags *diags, char *to, size_t room)
+{
+    to[0] = '\0';
+    for (uint32_t i = 0; i < diags->count; i++)
+        if (diags->items[i].level == NR_DIAG_ERROR) {
+            nr_diag_format(&diags->items[i], to, room);
+            break;
+        }
+    return to;
+}
+
 static void refuse(struct nr_reload_job *job)
 {
     struct nr_serve *serve = job->serve;
-    uint32_t lines = lines_of(&job->problems);
     const struct nr_log_field fields[] = {
         {"source", nr_span_of(job->change.source), 0},
         {"version", {NULL, 0}, serve->reload.versions[0].number},
@@ -93,13 +106,14 @@ static void refuse(struct nr_reload_job *job)
     };
     char line[NR_ERR_TEXT_BYTES], more[32] = "";
 
-    if (lines > 1)
-        snprintf(more, sizeof(more), " (and %u more)", lines - 1);
+    drop_config(job);
+    if (job->diags.errors > 1)
+        snprintf(more, sizeof(more), " (and %u more)", job->diags.errors - 1);
     if (!job->change.dry_run)
         nr_log_write(&serve->log, NR_LOG_ERROR, fields,
                      "configuration refused, the old one stays: %s%s",
-                     first_line(&job->problems, line, sizeof(line)), more);
-    finish(job, false);
+                     first_error(&job->diags, line, sizeof(line)), more);
+    finish(job, NR_CONFIG_REFUSED);
 }
 
 /* ---- in force ---- */
@@ -128,13 +142,13 @@ static void describe(struct nr_strbuf *to, const struct nr_gateway_changes *c)
 static bool root_equal(const struct nr_schema_root *root, const struct nr_config *a,
                        const struct nr_config *b)
 {
-    return nr_section_equal(root->field.section, nr_config_get(a, root), nr_config_get(b, root));
+    return nr_section_root_equal(root, nr_config_get(a, root), nr_config_get(b, root));
 }
 
 /* What only a new process takes up. */
-static void warn_of_restart(struct nr_serve *serve, const struct nr_config *before,
-                            const struct nr_config *after)
+static void warn_of_restart(struct nr_reload_job *job)
 {
+    const struct nr_config *before = job->before, *after = job->config;
     const struct nr_schema *observe = nr_observe_conf_root.field.section;
     const struct nr_schema *access = nr_schema_of(observe, "access_log");
     const struct {
@@ -152,10 +166,18 @@ static void warn_of_restart(struct nr_serve *serve, const struct nr_config *befo
 
     for (size_t i = 0; i < NR_COUNT(fixed); i++)
         if (!fixed[i].same)
-            nr_log_write(&serve->log, NR_LOG_WARN, NULL,
+            nr_diags_add(&job->diags, NR_DIAG_WARNING, "restart",
+                         nr_config_where(after, fixed[i].what), fixed[i].what, NULL,
                          "%s has changed: that takes effect with a restart, or an upgrade in place "
                          "(SIGUSR2)",
                          fixed[i].what);
+}
+
+static void tell_of_restart(const struct nr_reload_job *job)
+{
+    for (uint32_t i = 0; i < job->diags.count; i++)
+        if (strcmp(job->diags.items[i].code, "restart") == 0)
+            nr_log_write(&job->serve->log, NR_LOG_WARN, NULL, "%s", job->diags.items[i].text);
 }
 
 void nr_serve_note_version(struct nr_serve *serve, const char *source)
@@ -212,11 +234,11 @@ static void switched(void *ctx)
                      "restart: the token before stays");
     nr_serve_note_version(serve, job->change.source);
     tell_applied(job);
-    warn_of_restart(serve, before, serve->config);
+    tell_of_restart(job);
     nr_config_unref(before);
     if (job->text == NULL && job->change.version == 0)
         nr_serve_watch_files(serve, &job->files);
-    finish(job, true);
+    finish(job, NR_CONFIG_APPLIED);
 }
 
 /* ---- on the way ---- */
@@ -228,15 +250,16 @@ static void prepared(void *ctx, struct nr_gateway_plan *plan, const struct nr_er
     struct nr_gateway_changes changes;
 
     if (plan == NULL) {
-        nr_strbuf_printf(&job->problems, "%s\n", err->text);
+        add_error(job, err->text);
         refuse(job);
         return;
     }
     changes = nr_gateway_plan_changes(plan);
     describe(&job->changes, &changes);
+    warn_of_restart(job);
     if (job->change.dry_run) {
         nr_gateway_plan_free(plan);
-        finish(job, true);
+        finish(job, NR_CONFIG_APPLIED);
         return;
     }
     nr_gateway_publish(plan);
@@ -251,7 +274,7 @@ static void prepared(void *ctx, struct nr_gateway_plan *plan, const struct nr_er
     nr_gateway_switch(plan, switched, job);
 }
 
-/* On a pool thread: whatever reads files. */
+/* On a pool thread: whatever reads files or takes long. */
 static void load(struct nr_work *work)
 {
     struct nr_reload_job *job = nr_container_of(work, struct nr_reload_job, work);
@@ -260,22 +283,22 @@ static void load(struct nr_work *work)
 
     if (job->config == NULL &&
         nr_cli_reload(job->serve->reload.path, text.ptr != NULL ? &text : NULL, &job->files,
-                      &job->problems, &job->config) != NR_OK)
+                      &job->diags, &job->config) != NR_OK) {
         job->config = NULL;
-    if (job->config == NULL ||
-        nr_admin_token_load(nr_admin_conf_of(job->config), &job->token, &err) == NR_OK)
         return;
-    nr_strbuf_printf(&job->problems, "%s\n", err.text);
-    nr_config_unref(job->config);
-    job->config = NULL;
+    }
+    if (nr_admin_token_load(nr_admin_conf_of(job->config), &job->token, &err) != NR_OK) {
+        add_error(job, err.text);
+        drop_config(job);
+    } else if (job->change.dry_run) {
+        nr_section_check(job->config, &job->findings);
+    }
 }
 
-static void prepare(struct nr_reload_job *job)
+/* Whoever commands naru from afar could otherwise lose the key, or be left without a lock. */
+static bool takes_token_away(const struct nr_reload_job *job)
 {
-    if (job->config == NULL)
-        refuse(job);
-    else
-        nr_gateway_prepare(job->serve->gateway, job->config, prepared, job);
+    return job->change.remote && job->token.len == 0 && nr_admin_has_token(job->serve->admin);
 }
 
 static void loaded(struct nr_op *op)
@@ -283,42 +306,70 @@ static void loaded(struct nr_op *op)
     struct nr_reload_job *job = nr_container_of(op, struct nr_reload_job, work.op);
 
     if (op->result != NR_OK) {
-        nr_strbuf_printf(&job->problems, "cannot load now: the process is busy or ending\n");
-        nr_config_unref(job->config);
-        job->config = NULL;
+        add_error(job, "cannot load now: the process is busy or ending");
+        drop_config(job);
+    } else if (job->config != NULL && takes_token_away(job)) {
+        add_error(job, "the admin token would be gone: this way it can be changed, not taken away. "
+                       "Add admin.token or admin.token_file (what /v1/config shows is without "
+                       "secrets)");
+        drop_config(job);
     }
-    prepare(job);
+    if (job->config == NULL)
+        refuse(job);
+    else
+        nr_gateway_prepare(job->serve->gateway, job->config, prepared, job);
 }
 
-static bool find_version(struct nr_reload_job *job)
+static void find_version(struct nr_reload_job *job)
 {
     const struct nr_reload_state *reload = &job->serve->reload;
 
     for (uint32_t i = 0; i < reload->version_count; i++)
-        if (reload->versions[i].number == job->change.version) {
+        if (reload->versions[i].number == job->change.version)
             job->config = nr_config_ref(reload->versions[i].config);
-            return true;
-        }
-    nr_strbuf_printf(&job->problems, "version %u is not kept: the last %d are\n",
-                     job->change.version, NR_CONFIG_VERSIONS_MAX);
-    return false;
 }
 
-/* Is there something to load? */
-static bool sound(struct nr_reload_job *job)
+/* What stands against it before anything is read; NR_CONFIG_APPLIED: nothing. */
+static enum nr_config_result look(struct nr_reload_job *job)
 {
-    if (job->change.version != 0)
-        return find_version(job);
-    if (job->change.text.ptr != NULL || job->serve->reload.path != NULL)
-        return true;
-    nr_strbuf_printf(&job->problems, "there is no file: the configuration came from the command "
-                                     "line\n");
-    return false;
+    const struct nr_config_change *change = &job->change;
+    const struct nr_reload_state *reload = &job->serve->reload;
+
+    if (change->if_version != 0 && change->if_version != reload->versions[0].number)
+        return NR_CONFIG_STALE;
+    if (change->version != 0) {
+        find_version(job);
+        return job->config == NULL ? NR_CONFIG_UNKNOWN : NR_CONFIG_APPLIED;
+    }
+    return change->text.ptr == NULL && reload->path == NULL ? NR_CONFIG_NOWHERE : NR_CONFIG_APPLIED;
+}
+
+/* From the queue. */
+static void begin(struct nr_op *op)
+{
+    static const struct nr_op_kind load_kind = {loaded, "serve.load"};
+    struct nr_reload_job *job = nr_container_of(op, struct nr_reload_job, work.op);
+    struct nr_serve *serve = job->serve;
+    enum nr_config_result result = look(job);
+
+    if (result != NR_CONFIG_APPLIED) {
+        if (result == NR_CONFIG_NOWHERE)
+            nr_log_write(&serve->log, NR_LOG_ERROR, NULL,
+                         "there is no file to load again: the configuration came from the command "
+                         "line");
+        finish(job, result);
+        return;
+    }
+    job->before = nr_config_ref(serve->config);
+    nr_notify_reloading(serve->notify, job->started_ns);
+    nr_op_init(&job->work.op, &load_kind);
+    job->work.run = load;
+    nr_io_work(serve->control, &job->work);
 }
 
 static void start_next(struct nr_serve *serve)
 {
-    static const struct nr_op_kind load_kind = {loaded, "serve.load"};
+    static const struct nr_op_kind begin_kind = {begin, "serve.change"};
     struct nr_link *first =
         serve->reload.running != NULL ? NULL : nr_list_pop_front(&serve->reload.waiting);
     struct nr_reload_job *job;
@@ -328,13 +379,8 @@ static void start_next(struct nr_serve *serve)
     job = nr_container_of(first, struct nr_reload_job, link);
     serve->reload.running = job;
     job->started_ns = nr_io_clock_ns(serve->control);
-    nr_notify_reloading(serve->notify, job->started_ns);
-    nr_op_init(&job->work.op, &load_kind);
-    job->work.run = load;
-    if (sound(job))
-        nr_io_work(serve->control, &job->work);
-    else /* through the queue: nobody is called back at once */
-        nr_io_defer(serve->control, &job->work.op);
+    nr_op_init(&job->work.op, &begin_kind); /* nobody is called back at once */
+    nr_io_defer(serve->control, &job->work.op);
 }
 
 /* ---- the interface ---- */
@@ -350,6 +396,9 @@ static void change(struct nr_config_control *control, const struct nr_config_cha
     job->change = *what;
     job->done = done;
     job->ctx = ctx;
+    nr_arena_init(&job->arena, NULL, 0);
+    nr_diags_init(&job->diags, &job->arena, 0);
+    nr_diags_init(&job->findings, &job->arena, FINDINGS_MAX);
     if (what->text.ptr != NULL) {
         job->text = strndup(what->text.ptr, what->text.len);
         nr_assert(job->text != NULL);

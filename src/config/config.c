@@ -143,6 +143,17 @@ const void *nr_config_get(const struct nr_config *config, const struct nr_schema
     return NULL;
 }
 
+uint32_t nr_config_root_count(const struct nr_config *config)
+{
+    return config->root_count;
+}
+
+const struct nr_schema_root *nr_config_root(const struct nr_config *config, uint32_t index)
+{
+    nr_assert(index < config->root_count);
+    return config->roots[index];
+}
+
 struct nr_place nr_config_where(const struct nr_config *config, const char *path)
 {
     char shorter[512];

@@ -42,6 +42,10 @@ void nr_config_unref(struct nr_config *config); /* NULL is fine */
  * those loaded. Modules wrap it: nr_gateway_conf_of(config). */
 const void *nr_config_get(const struct nr_config *config, const struct nr_schema_root *root);
 
+/* What it was loaded against. */
+uint32_t nr_config_root_count(const struct nr_config *config);
+const struct nr_schema_root *nr_config_root(const struct nr_config *config, uint32_t index);
+
 /* Where "services.orders.retry" was written, or the nearest that encloses it. */
 struct nr_place nr_config_where(const struct nr_config *config, const char *path);
 

@@ -21,15 +21,27 @@ struct nr_config_change {
         *source; /* who asks, for the log and the list of versions: "SIGHUP", "api"; a constant */
     struct nr_span text; /* YAML; copied. ptr NULL: none */
     uint32_t version;    /* not 0: back to this one, as it was loaded then */
+    uint32_t if_version; /* not 0: only if this one is in force when the change's turn comes */
     bool dry_run;        /* find out whether it would do, and what it would change; no more */
+    bool remote;         /* asked by the admin side: may not take the admin token away */
+};
+
+enum nr_config_result {
+    NR_CONFIG_APPLIED, /* in force, or would be */
+    NR_CONFIG_REFUSED, /* the diagnostics say why; the one before stays in force */
+    NR_CONFIG_STALE,   /* not tried: another than if_version is in force */
+    NR_CONFIG_UNKNOWN, /* not tried: the version is not kept */
+    NR_CONFIG_NOWHERE, /* not tried: there is no file to load again */
 };
 
 struct nr_config_outcome {
-    bool ok;             /* the configuration is sound, and with !dry_run it is in force */
-    uint32_t version;    /* in force now */
-    const char *changes; /* ok: "services: 1 added, 2 changed; routes: …"; "nothing" */
-    const char
-        *problems; /* a line each, "naru.yaml:14:7: …", warnings too; "" when there are none */
+    enum nr_config_result result;
+    uint32_t version;                /* in force now */
+    const char *changes;             /* "services: 1 added, 2 changed; routes: …"; "nothing" */
+    const struct nr_diags *diags;    /* errors and warnings, sorted */
+    const struct nr_diags *findings; /* of a dry run: what `naru check` says; NULL: not looked */
+    struct nr_config *config;        /* the new one; NULL: it was refused */
+    struct nr_config *before;        /* that was in force when it was asked for */
 };
 
 /* Called once per change, from the queue; what outcome points to lives until it returns. */

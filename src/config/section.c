@@ -140,6 +140,11 @@ bool nr_section_equal(const struct nr_schema *schema, const void *a, const void 
     return true;
 }
 
+bool nr_section_root_equal(const struct nr_schema_root *root, const void *a, const void *b)
+{
+    return equal_field(&root->field, a, b);
+}
+
 /* ---- copy ---- */
 
 static void copy_section(const struct nr_schema *schema, void *to, struct nr_arena *arena);

@@ -22,6 +22,9 @@ const struct nr_schema *nr_schema_of(const struct nr_schema *schema, const char 
 /* Would both print the same, apart from where they stand and what they are called? */
 bool nr_section_equal(const struct nr_schema *schema, const void *a, const void *b);
 
+/* The same for a top-level section, by what nr_config_get gives of it. */
+bool nr_section_root_equal(const struct nr_schema_root *root, const void *a, const void *b);
+
 /* A copy with everything that it points to. */
 void *nr_section_copy(const struct nr_schema *schema, const void *from, struct nr_arena *arena);
 

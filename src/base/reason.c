@@ -51,6 +51,9 @@ static const struct reason_row rows[] = {
                                "path, host or URL."},
     [NR_REASON_PROXY_HEADER] = {"proxy_header", 400,
                                 "The PROXY header is missing, malformed or not to be trusted."},
+    [NR_REASON_RATE_LIMITED] = {"rate_limited", 429, "A rate limit is used up."},
+    [NR_REASON_LIMIT_KEY_MISSING] = {"limit_key_missing", 400,
+                                     "The request lacks what one of its limits counts by."},
     [NR_REASON_IDLE] = {"idle", 408, "The connection carried no byte either way for too long."},
     [NR_REASON_POOL_EXHAUSTED] =
         {"pool_exhausted", 503,

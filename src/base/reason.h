@@ -43,6 +43,8 @@ enum nr_reason {
     NR_REASON_PROXY_HEADER,       /* 400: a TCP connection's PROXY header */
     NR_REASON_IDLE,               /* 408: a TCP connection without a byte either way */
     NR_REASON_POOL_EXHAUSTED,     /* 503: all connections that the pool may have are in use */
+    NR_REASON_RATE_LIMITED,       /* 429: a rate limit is used up */
+    NR_REASON_LIMIT_KEY_MISSING,  /* 400: the request lacks what a limit counts by */
     NR_REASONS
 };
 

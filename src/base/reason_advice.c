@@ -28,6 +28,11 @@ static const char *const advice[NR_REASONS] = {
     [NR_REASON_POOL_EXHAUSTED] =
         "All pool.max_connections to the instance are in use: is it slow (naru_pool_waiting, its "
         "latency)? Else raise pool.max_connections if it bears more, or add instances.",
+    [NR_REASON_RATE_LIMITED] =
+        "The limit named in the answer works as configured; raise its rate (docs/limits.md) or "
+        "give this client a tier, if such traffic is wanted.",
+    [NR_REASON_LIMIT_KEY_MISSING] =
+        "The client must send what the limit's key names, or the limit must not say missing: deny.",
     [NR_REASON_CONNECT_REFUSED] = "Nothing listens at the instance's address: is it running, on "
                                   "this port? Health checks keep requests away from it meanwhile.",
     [NR_REASON_CONNECT_FAILED] = "Look at routes and firewalls between naru and the instance, and "

@@ -14,7 +14,7 @@
 
 #include "naru/span.h"
 
-enum { NR_RECORD_ATTEMPTS = 4, NR_RECORD_PATH_BYTES = 76, NR_ID_NONE = 0xffffffff };
+enum { NR_RECORD_ATTEMPTS = 4, NR_RECORD_PATH_BYTES = 72, NR_ID_NONE = 0xffffffff };
 
 enum nr_attempt_result {
     NR_ATTEMPT_NONE,
@@ -62,6 +62,7 @@ enum nr_record_flag {
     NR_RECORD_WOULD_OPEN = 1 << 19,  /* observe only: the breaker would have refused */
     NR_RECORD_WOULD_QUEUE = 1 << 20, /* observe only: no permit of the bulkhead was free */
     NR_RECORD_WOULD_EJECT = 1 << 21, /* observe only: sent to an instance that would be ejected */
+    NR_RECORD_WOULD_LIMIT = 1 << 23, /* observe only: a rate limit would have refused it */
 };
 
 struct nr_record {
@@ -88,7 +89,8 @@ struct nr_record {
     uint32_t flags;        /* enum nr_record_flag */
     uint8_t path_len;
     uint8_t client_family;
-    uint8_t spare[2];
+    uint16_t limit;      /* 1 + the id of the tightest rate limit; 0: it was under none */
+    uint32_t limit_left; /* … and what was left of it behind this request */
     uint8_t client_ip[16];
     struct nr_record_attempt attempts[NR_RECORD_ATTEMPTS];
     char path[NR_RECORD_PATH_BYTES]; /* canonical, without query */

@@ -7,7 +7,7 @@
 #include "config/check.h"
 #include "config/config.h"
 
-enum { NR_SECTION_COUNT = 6 };
+enum { NR_SECTION_COUNT = 7 };
 
 /* In the order in which reference page and printout show them. */
 extern const struct nr_schema_root *const nr_section_roots[NR_SECTION_COUNT];

@@ -4,9 +4,6 @@
  * The key is taken from the request as the client sent it, and only its hash goes on. A request
  * without the key (no such header, an empty cookie) is balanced as any other.
  *
- * The address of a client behind trusted proxies is the last one in X-Forwarded-For that is not a
- * trusted proxy's itself: what stands before that anybody can write.
- *
  * The cookie's value is the instance's token in hexadecimal, which tells a client nothing and which
  * it cannot make up (service.h). It is set when the answer comes from another instance than the one
  * that the cookie names, or when there is none; so a client whose instance is down moves once and
@@ -17,6 +14,7 @@
 #include <string.h>
 
 #include "codec/pairs.h"
+#include "gateway/client.h"
 #include "policy/hash_table.h"
 #include "service/service_conf.h"
 
@@ -27,92 +25,7 @@ static struct nr_service *service_of(const struct nr_request *request)
     return nr_service_of(request->pools->pools);
 }
 
-/* ---- values ---- */
-
-static struct nr_span header(const struct nr_head *head, struct nr_span name)
-{
-    const struct nr_field *field = nr_head_find_name(head, name, NULL);
-
-    return field != NULL ? nr_head_value(head, field) : (struct nr_span){NULL, 0};
-}
-
-static struct nr_span query(const struct nr_head *head, struct nr_span name)
-{
-    struct nr_span rest = nr_head_text(head, head->query);
-    struct nr_pair pair;
-
-    return nr_query_find(&rest, name, &pair) ? pair.value : (struct nr_span){NULL, 0};
-}
-
-/* ---- the client's address ---- */
-
-static bool trusted(const struct nr_request *request, const struct nr_addr *addr)
-{
-    const struct nr_gateway_listen_conf *conf = request->port->conf;
-
-    for (uint32_t i = 0; i < conf->trusted_proxy_count; i++)
-        if (nr_cidr_contains(&conf->trusted_proxies[i], addr))
-            return true;
-    return false;
-}
-
-/* An address as X-Forwarded-For has it: bare, or an IPv6 one in brackets. */
-static bool parse_ip(struct nr_span text, struct nr_addr *ret)
-{
-    char room[NR_ADDR_TEXT_BYTES];
-    bool v6;
-
-    if (text.len == 0 || text.len > sizeof(room) - 8)
-        return false;
-    v6 = memchr(text.ptr, ':', text.len) != NULL && text.ptr[0] != '[';
-    snprintf(room, sizeof(room), v6 ? "[%.*s]:1" : "%.*s:1", (int)text.len, text.ptr);
-    return nr_addr_parse(room, ret, NULL) == NR_OK && ret->family != NR_ADDR_UNIX;
-}
-
-/* The part behind the last comma; what is before it stays in *rest. */
-static struct nr_span last_part(struct nr_span *rest)
-{
-    size_t at = rest->len;
-    struct nr_span part;
-
-    while (at > 0 && rest->ptr[at - 1] != ',')
-        at--;
-    part = nr_span_from(*rest, at);
-    rest->len = at > 0 ? at - 1 : 0;
-    while (part.len > 0 && (part.ptr[0] == ' ' || part.ptr[0] == '\t'))
-        part = nr_span_from(part, 1);
-    while (part.len > 0 && (part.ptr[part.len - 1] == ' ' || part.ptr[part.len - 1] == '\t'))
-        part.len--;
-    return part;
-}
-
-/* Lines of one name are one list: RFC 9110, 5.2. The last line has the last proxy's word. */
-static struct nr_addr client_address(const struct nr_request *request, const struct nr_peer *peer)
-{
-    struct nr_addr client = peer->addr, next;
-    struct nr_span lines[8];
-    const struct nr_field *field = NULL;
-    uint32_t count = 0;
-
-    if (!trusted(request, &client))
-        return client;
-    while ((field = nr_head_find(request->head, NR_FIELD_X_FORWARDED_FOR, field)) != NULL) {
-        if (count == NR_COUNT(lines))
-            memmove(lines, lines + 1, --count * sizeof(lines[0]));
-        lines[count++] = nr_head_value(request->head, field);
-    }
-    while (count > 0) {
-        struct nr_span *line = &lines[count - 1];
-
-        while (line->len > 0 && trusted(request, &client)) {
-            if (!parse_ip(last_part(line), &next))
-                return client;
-            client = next;
-        }
-        count--;
-    }
-    return client;
-}
+/* ---- keys ---- */
 
 /* nginx hashes the first three octets of an IPv4 address, so that a client whose address changes
  * within its network stays; for IPv6 the network is the first 64 bits. */
@@ -122,8 +35,6 @@ static uint64_t address_key(const struct nr_addr *addr, bool network)
 
     return nr_hash_bytes((struct nr_span){(const char *)addr->ip, len});
 }
-
-/* ---- keys ---- */
 
 static bool hash_of(struct nr_span value, uint64_t *ret_key)
 {
@@ -169,14 +80,14 @@ bool nr_affinity_key(struct nr_request *request, const struct nr_peer *peer, uin
 
     switch ((enum nr_balance_key)conf->key) {
     case NR_KEY_NONE: return false;
-    case NR_KEY_HEADER: return hash_of(header(head, conf->key_name), ret_key);
+    case NR_KEY_HEADER: return hash_of(nr_client_header(head, conf->key_name), ret_key);
     case NR_KEY_COOKIE: return hash_of(nr_cookie_get(head, conf->key_name), ret_key);
-    case NR_KEY_QUERY: return hash_of(query(head, conf->key_name), ret_key);
+    case NR_KEY_QUERY: return hash_of(nr_client_query(head, conf->key_name), ret_key);
     case NR_KEY_PATH: return hash_of(request->path, ret_key);
     case NR_KEY_HOST: return hash_of(nr_head_text(head, head->authority), ret_key);
     case NR_KEY_CLIENT_IP:
     case NR_KEY_CLIENT_NET:
-        addr = client_address(request, peer);
+        addr = nr_client_address(request, peer);
         *ret_key = address_key(&addr, conf->key == NR_KEY_CLIENT_NET);
         return true;
     case NR_KEY_STICKY: return sticky_token(request, conf, ret_key);

@@ -10,7 +10,12 @@
 #include "gateway/living.h"
 
 /* Names that no configuration mentions any more, but that counters and records still may. */
-enum { ROUTES_RETIRED_MAX = 1024, SERVICES_RETIRED_MAX = 256, LISTENERS_RETIRED_MAX = 64 };
+enum {
+    ROUTES_RETIRED_MAX = 1024,
+    SERVICES_RETIRED_MAX = 256,
+    LISTENERS_RETIRED_MAX = 64,
+    LIMITS_RETIRED_MAX = 256
+};
 
 static void close_all(struct nr_gateway_snapshot *snapshot)
 {
@@ -35,6 +40,7 @@ enum nr_code nr_gateway_new(struct nr_config *config, struct nr_gateway **ret_ga
     gateway->ids.routes = nr_intern_new(ROUTES_RETIRED_MAX);
     gateway->ids.services = nr_intern_new(SERVICES_RETIRED_MAX);
     gateway->ids.listeners = nr_intern_new(LISTENERS_RETIRED_MAX);
+    gateway->ids.limits = nr_intern_new(LIMITS_RETIRED_MAX);
     code = nr_snapshot_new(config, NULL, &gateway->current, &changes, err);
     if (code != NR_OK) {
         nr_gateway_free(gateway);
@@ -59,6 +65,7 @@ void nr_gateway_free(struct nr_gateway *gateway)
     nr_intern_free(gateway->ids.routes);
     nr_intern_free(gateway->ids.services);
     nr_intern_free(gateway->ids.listeners);
+    nr_intern_free(gateway->ids.limits);
     free(gateway->engines);
     free(gateway->workers);
     free(gateway);
@@ -138,6 +145,7 @@ enum nr_code nr_gateway_listen(struct nr_gateway *gateway, struct nr_io *const *
     nr_assert(gateway->engines != NULL);
     memcpy(gateway->engines, engines, count * sizeof(struct nr_io *));
     gateway->engine_count = count;
+    nr_io_entropy(engines[0], gateway->secret, sizeof(gateway->secret));
     code = nr_gateway_open_listeners(gateway, gateway->current, inherited, inherited_count, err);
     if (code != NR_OK)
         close_all(gateway->current);
@@ -337,5 +345,6 @@ struct nr_gateway_names nr_gateway_names(const struct nr_gateway *gateway)
 {
     return (struct nr_gateway_names){.routes = gateway->ids.routes,
                                      .services = gateway->ids.services,
+                                     .limits = gateway->ids.limits,
                                      .instances = gateway->ids.instances};
 }

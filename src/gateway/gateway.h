@@ -24,6 +24,7 @@
 #include "base/intern.h"
 #include "base/record.h"
 #include "config/config.h"
+#include "gateway/limiter.h"
 #include "http/server.h"
 #include "io/handover.h"
 #include "io/io.h"
@@ -108,11 +109,41 @@ uint32_t nr_gateway_listener_count(const struct nr_gateway *gateway);
 struct nr_listener *nr_gateway_listener(const struct nr_gateway *gateway, uint32_t listener);
 struct nr_addr nr_gateway_listener_address(const struct nr_gateway *gateway, uint32_t listener);
 
+/* ---- rate limits ---- */
+
+struct nr_gateway_limit {
+    struct nr_span name; /* lives as long as the configuration */
+    const struct nr_rate_limit_conf *conf;
+    uint32_t tier_count; /* with the limit itself, which is tier 0 */
+    struct nr_limit_conf tiers[NR_LIMIT_CONF_TIERS_MAX + 1]; /* as they count now */
+    bool by_hand; /* … which is not what the file says */
+    struct nr_limiter_counts counts;
+};
+
+/* Of the present configuration: those of `limits` in its order, then those of listeners and routes.
+ */
+uint32_t nr_gateway_limit_count(const struct nr_gateway *gateway);
+void nr_gateway_limit(const struct nr_gateway *gateway, uint32_t limit,
+                      struct nr_gateway_limit *ret_limit);
+
+/* From now on this tier (0: the limit itself) has this rate and burst (NR_LIMIT_AUTO: follows from
+ * it), until it is restored or a configuration with other rates for this limit comes. What keys
+ * have used stays used. NR_ENOENT: no such limit or tier; NR_EINVAL: it cannot be kept. On
+ * control. */
+enum nr_code nr_gateway_limit_set_rate(struct nr_gateway *gateway, struct nr_span name,
+                                       uint32_t tier, struct nr_rate rate, uint32_t burst,
+                                       struct nr_err *err) NR_MUST_USE;
+enum nr_code nr_gateway_limit_restore(struct nr_gateway *gateway, struct nr_span name,
+                                      struct nr_err *err) NR_MUST_USE;
+
+/* ---- names ---- */
+
 /* The names behind the ids of a record, which stay the same from one configuration to the next. The
  * spans live until the publish after the next one. */
 struct nr_gateway_names {
     const struct nr_intern *routes;
     const struct nr_intern *services;
+    const struct nr_intern *limits;
     struct nr_intern *const *instances; /* per service id; NULL: none yet */
 };
 struct nr_gateway_names nr_gateway_names(const struct nr_gateway *gateway);

@@ -48,6 +48,10 @@ static const struct nr_schema_field limits_fields[] = {
      NR_SCHEMA_AT(struct nr_listen_limits_conf, min_rate),
      .value = "240B/s",
      .doc = "A client whose body comes more slowly than this, once body_timeout has passed, is cut off."},
+    {.name = "rates", .type = NR_SCHEMA_SECTIONS,
+     NR_SCHEMA_MANY(struct nr_listen_limits_conf, rates, rate_count),
+     .section = &nr_limit_entry_schema,
+     .doc = "Rate limits for all requests that come here; see docs/limits.md."},
 };
 
 static const struct nr_schema limits_schema = {
@@ -131,6 +135,9 @@ static void check_listen(void *section, struct nr_arena *arena, struct nr_diags 
         nr_section_error(&listen->at, "proxy_protocol", diags, "proxy_protocol: require",
                          "a TCP listener cannot wait and see: a client may expect the service to "
                          "speak first");
+    if (listen->tcp != NULL && listen->limits.rate_count > 0)
+        nr_section_error(&listen->limits.at, "rates", diags, NULL,
+                         "'rates' counts requests, and a TCP listener has none");
     if (listen->tcp != NULL && nr_section_has(&listen->at, "half_close"))
         nr_section_error(&listen->at, "half_close", diags, NULL,
                          "'half_close' is for HTTP: a TCP listener always passes it on");
@@ -171,6 +178,9 @@ static const struct nr_schema_field gateway_fields[] = {
     {.name = "reload", .type = NR_SCHEMA_ENUM, NR_SCHEMA_AT(struct nr_gateway_conf, reload),
      .value = "on_signal", .words = reload_words,
      .doc = "When the file is loaded again while naru runs."},
+    {.name = "limits", .type = NR_SCHEMA_SECTIONS,
+     NR_SCHEMA_MANY(struct nr_gateway_conf, rates, rate_count), .section = &nr_limit_entry_schema,
+     .doc = "Rate limits for the requests of all routes; see docs/limits.md."},
     {.name = "routes", .type = NR_SCHEMA_SECTIONS,
      NR_SCHEMA_MANY(struct nr_gateway_conf, routes, route_count), .section = &nr_route_schema,
      .doc = "Which service answers which requests."},
@@ -246,6 +256,27 @@ static void check_service_of_route(const struct nr_services_conf *services,
         unknown_service(services, at, field, name, diags);
 }
 
+static void check_limits_exist(const struct nr_config *config, struct nr_diags *diags)
+{
+    const struct nr_gateway_conf *gateway = nr_gateway_conf_of(config);
+    const struct nr_limits_conf *limits = nr_limits_conf_of(config);
+
+    nr_limit_check_list(limits, gateway->rates, gateway->rate_count, NR_SPAN(""), &gateway->at,
+                        diags);
+    for (uint32_t i = 0; i < gateway->listen_count; i++) {
+        const struct nr_listen_limits_conf *listen = &gateway->listen[i].limits;
+
+        nr_limit_check_list(limits, listen->rates, listen->rate_count, NR_SPAN(""), &listen->at,
+                            diags);
+    }
+    for (uint32_t i = 0; i < gateway->route_count; i++) {
+        const struct nr_route_conf *route = &gateway->routes[i];
+
+        nr_limit_check_list(limits, route->rates, route->rate_count, route->match.path, &route->at,
+                            diags);
+    }
+}
+
 static void check_services_exist(const struct nr_config *config, struct nr_diags *diags)
 {
     const struct nr_gateway_conf *gateway = nr_gateway_conf_of(config);
@@ -262,13 +293,19 @@ static void check_services_exist(const struct nr_config *config, struct nr_diags
     }
 }
 
+static void check_names(const struct nr_config *config, struct nr_diags *diags)
+{
+    check_services_exist(config, diags);
+    check_limits_exist(config, diags);
+}
+
 const struct nr_schema_root nr_gateway_conf_root = {
     .field = {.name = "gateway",
               .type = NR_SCHEMA_SECTION,
               .section = &gateway_schema,
               .doc = "Listeners and routes."},
     .bytes = sizeof(struct nr_gateway_conf),
-    .check = check_services_exist,
+    .check = check_names,
 };
 
 const struct nr_schema_root nr_callers_conf_root = {

@@ -11,6 +11,7 @@
 #include "config/check.h"
 #include "config/config.h"
 #include "config/schema.h"
+#include "gateway/limit_conf.h"
 #include "gateway/route_conf.h"
 
 enum nr_half_close {
@@ -37,7 +38,9 @@ struct nr_listen_limits_conf {
     uint64_t idle_timeout_ns;   /* between requests */
     uint64_t
         body_timeout_ns; /* without a byte of a request body, or without taking one of the answer */
-    struct nr_rate min_rate; /* of a request body, applied after body_timeout */
+    struct nr_rate min_rate;          /* of a request body, applied after body_timeout */
+    struct nr_rate_limit_conf *rates; /* for all requests that come here */
+    uint32_t rate_count;
 };
 
 /* A listener that passes bytes instead of requests. */
@@ -66,7 +69,9 @@ struct nr_gateway_conf {
     uint32_t listen_count;
     uint64_t deadline_ns; /* NR_CONF_NONE: none */
     uint64_t drain_timeout_ns;
-    uint32_t reload; /* enum nr_reload */
+    uint32_t reload;                  /* enum nr_reload */
+    struct nr_rate_limit_conf *rates; /* `limits`: for all requests that have a route */
+    uint32_t rate_count;
     struct nr_route_conf *routes;
     uint32_t route_count;
     struct nr_api_version_conf api_version;

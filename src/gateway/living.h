@@ -32,6 +32,7 @@
 #include "call/call.h"
 #include "gateway/gateway.h"
 #include "gateway/gateway_conf.h"
+#include "gateway/guard.h"
 #include "gateway/router.h"
 #include "gateway/routes.h"
 #include "gateway/tcp.h"
@@ -64,6 +65,7 @@ struct nr_gateway_snapshot {
     struct nr_routes *table; /* owned; the next two are its */
     const struct nr_router *router;
     struct nr_gateway_route *routes;
+    struct nr_guards *guards; /* owned */
     struct nr_gateway_service **services;
     uint32_t service_count;
     struct nr_gateway_listener **listeners; /* as conf->listen; NULL: not opened yet */
@@ -73,6 +75,7 @@ struct nr_gateway_ids {
     struct nr_intern *routes;
     struct nr_intern *services;
     struct nr_intern *listeners;
+    struct nr_intern *limits;
     struct nr_intern **instances; /* per service id */
     uint32_t instances_cap;
 };
@@ -80,6 +83,7 @@ struct nr_gateway_ids {
 struct nr_gateway {
     struct nr_gateway_snapshot *current;
     struct nr_gateway_ids ids;
+    uint64_t secret[2]; /* of hashed keys; drawn before workers run */
     struct nr_gateway_worker **workers;
     uint32_t worker_count;
     struct nr_io **engines; /* of the listeners */
@@ -130,6 +134,7 @@ struct nr_gateway_port {
     struct nr_tcp_conf tcp_conf;
     struct nr_tcp *tcp;                    /* NULL: HTTP, or not begun */
     uint32_t tcp_service;                  /* index into the worker's present view */
+    uint32_t number;                       /* of the listener in its configuration */
     bool is_tcp;                           /* constant */
     bool removed;                          /* the worker's; control looks between two switches */
     const struct nr_server_counts *counts; /* published with release: control reads them */
@@ -213,9 +218,10 @@ void nr_gateway_move_health(struct nr_gateway *gateway, const struct nr_gateway_
 
 /* ---- port.c ---- */
 
-/* Begin to serve, or go on with other values. conf lives in the worker's present view. True the
- * first time: it will have to be drained. */
-bool nr_port_serve(struct nr_gateway_port *port, const struct nr_gateway_listen_conf *conf);
+/* Begin to serve, or go on with other values. conf is that of the listener with this number in the
+ * worker's present view. True the first time: it will have to be drained. */
+bool nr_port_serve(struct nr_gateway_port *port, const struct nr_gateway_listen_conf *conf,
+                   uint32_t number);
 
 void nr_port_drain(struct nr_gateway_port *port, bool gently, void (*drained)(void *ctx),
                    void *ctx);

@@ -116,12 +116,14 @@ static void serve_http(struct nr_gateway_port *port)
     __atomic_store_n(&port->counts, nr_server_counts(port->server), __ATOMIC_RELEASE);
 }
 
-bool nr_port_serve(struct nr_gateway_port *port, const struct nr_gateway_listen_conf *conf)
+bool nr_port_serve(struct nr_gateway_port *port, const struct nr_gateway_listen_conf *conf,
+                   uint32_t number)
 {
     bool fresh = port->server == NULL && port->tcp == NULL;
 
     nr_assert(port->is_tcp == (conf->tcp != NULL));
     port->conf = conf;
+    port->number = number;
     if (port->is_tcp)
         serve_tcp(port);
     else

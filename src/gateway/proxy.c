@@ -16,6 +16,7 @@
  * the whole. */
 #include "base/assert.h"
 #include "gateway/affinity.h"
+#include "gateway/guard.h"
 #include "gateway/request.h"
 
 enum { HOPS_MAX = 16 };
@@ -111,6 +112,8 @@ static void down_end(struct nr_exchange *down, enum nr_end end)
 
     request->down_over = true;
     note_broken(request, end);
+    if (nr_unlikely(request->hold != NULL))
+        nr_guard_let_go(request);
     if (request->up != NULL && !(request->tunnel && end == NR_END_DONE))
         nr_exchange_reset(request->up); /* notes the attempt; its `end` releases what it holds */
     finish_record(request);
@@ -126,6 +129,8 @@ static void pump_request(struct nr_request *request)
     bool ended = request->request_ended && request->down_trailers == NULL;
     size_t taken;
 
+    if (nr_unlikely(request->hold != NULL))
+        return;
     if (request->up == NULL || request->request_passed) {
         nr_exchange_consume(request->down, bytes.len); /* nobody wants them any more */
         return;
@@ -167,6 +172,8 @@ static bool body_fits(struct nr_request *request)
     if (request->down->received_bytes <= request->body_bytes_max || request->tunnel)
         return true;
     request->request_passed = true;
+    if (request->hold != NULL)
+        nr_guard_let_go(request);
     if (request->up != NULL)
         nr_exchange_reset(request->up);
     if (!request->head_sent) {
@@ -237,8 +244,11 @@ static void up_head(struct nr_exchange *up, struct nr_head *head, bool ended)
         request->request_ended = false;
         request->record.flags |= NR_RECORD_TUNNEL;
         outlive_view(request);
-    } else if (nr_unlikely(request->sticky)) {
-        nr_affinity_answer(request, head);
+    } else {
+        if (nr_unlikely(request->told != NULL))
+            nr_limit_answer(request, head);
+        if (nr_unlikely(request->sticky))
+            nr_affinity_answer(request, head);
     }
     request->answer_ended = ended;
     request->answer_passed = ended;
@@ -428,7 +438,7 @@ static bool route(struct nr_request *request)
         nr_problem_reason(request, NR_REASON_BODY_TOO_LARGE);
         return false;
     }
-    return request->plan == NULL || nr_plan_take(request);
+    return true;
 }
 
 static void start_deadline(struct nr_request *request, const struct nr_peer *peer)
@@ -445,36 +455,56 @@ static void start_deadline(struct nr_request *request, const struct nr_peer *pee
             (uint32_t)((request->deadline.at_ns - request->deadline.start_ns) / 1000000);
 }
 
+static void go_on(struct nr_request *request)
+{
+    struct nr_exchange *down = request->down;
+    const struct nr_peer *peer = nr_exchange_peer(down);
+    uint64_t key = 0;
+    bool keyed;
+
+    if (request->plan != NULL && !nr_plan_take(request))
+        return;
+    keyed = nr_affinity_key(request, peer, &key);
+    nr_forward_request(request, peer);
+    if (request->plan != NULL && !nr_plan_request(request))
+        return;
+    nr_exchange_hold(down);
+    request->up =
+        nr_call_open(request->port->worker->io, &(struct nr_call_conf){
+                                                    .pools = request->pools->pools,
+                                                    .head = request->head,
+                                                    .arena = down->arena,
+                                                    .deadline = request->deadline,
+                                                    .record = &request->record,
+                                                    .budget = &request->port->worker->budget,
+                                                    .events = &up_events,
+                                                    .owner = request,
+                                                    .key = key,
+                                                    .has_key = keyed,
+                                                    .ended = request->request_passed,
+                                                });
+}
+
+void nr_proxy_resume(struct nr_request *request)
+{
+    go_on(request);
+    if (request->up != NULL)
+        pump_request(request); /* what came meanwhile */
+}
+
 void nr_proxy_request(struct nr_handler *handler, struct nr_exchange *x, struct nr_head *head,
                       bool ended)
 {
     struct nr_gateway_port *port = nr_container_of(handler, struct nr_gateway_port, handler);
     const struct nr_peer *peer = nr_exchange_peer(x);
     struct nr_request *request = begin(port, x, head, ended, peer);
-    uint64_t key = 0;
-    bool keyed;
 
     if (!route(request))
         return;
     start_deadline(request, peer);
-    keyed = nr_affinity_key(request, peer, &key);
-    nr_forward_request(request, peer);
-    if (request->plan != NULL && !nr_plan_request(request))
+    if (nr_unlikely(request->route->guard != NULL) && !nr_guard_admit(request, peer))
         return;
-    nr_exchange_hold(x);
-    request->up = nr_call_open(port->worker->io, &(struct nr_call_conf){
-                                                     .pools = request->pools->pools,
-                                                     .head = head,
-                                                     .arena = x->arena,
-                                                     .deadline = request->deadline,
-                                                     .record = &request->record,
-                                                     .budget = &port->worker->budget,
-                                                     .events = &up_events,
-                                                     .owner = request,
-                                                     .key = key,
-                                                     .has_key = keyed,
-                                                     .ended = ended,
-                                                 });
+    go_on(request);
 }
 
 void nr_proxy_refused(struct nr_handler *handler, struct nr_exchange *x, struct nr_head *head,

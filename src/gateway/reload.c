@@ -194,6 +194,7 @@ void nr_gateway_switch(struct nr_gateway_plan *plan, void (*done)(void *ctx), vo
     plan->done = done;
     plan->done_ctx = ctx;
     inherit(plan->before, plan->snapshot);
+    nr_limits_adopt(plan->snapshot->guards->limits, plan->before->guards->limits);
     nr_gateway_move_health(gateway, plan->before, plan->snapshot);
     nr_snapshot_unref(gateway->current);
     gateway->current = plan->snapshot;

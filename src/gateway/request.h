@@ -39,15 +39,17 @@ struct nr_request {
     struct nr_span path; /* as received, before a prefix was stripped */
     struct nr_record record;
     uint64_t body_bytes_max;
-    const struct nr_plan *plan; /* of the route; NULL: none, or no route yet */
-    bool tls;                   /* the client's connection */
-    uint64_t token;             /* of the client's sticky cookie; 0: none */
-    bool sticky;                /* the service wants one */
-    bool local_answer;          /* we answer ourselves */
-    bool head_sent;             /* the final one */
-    bool request_ended;         /* the client's side: nothing but `pending` is to come */
-    bool request_passed;        /* … and all of it was handed to the call */
-    bool answer_ended;          /* the upstream's side, likewise */
+    const struct nr_plan *plan;       /* of the route; NULL: none, or no route yet */
+    struct nr_hold *hold;             /* it waits for its turn; NULL: it doesn't */
+    const struct nr_limit_told *told; /* what answers say of limits; NULL: nothing */
+    bool tls;                         /* the client's connection */
+    uint64_t token;                   /* of the client's sticky cookie; 0: none */
+    bool sticky;                      /* the service wants one */
+    bool local_answer;                /* we answer ourselves */
+    bool head_sent;                   /* the final one */
+    bool request_ended;               /* the client's side: nothing but `pending` is to come */
+    bool request_passed;              /* … and all of it was handed to the call */
+    bool answer_ended;                /* the upstream's side, likewise */
     bool answer_passed;
     bool down_over; /* `end` was seen */
     bool tunnel;
@@ -58,6 +60,9 @@ void nr_proxy_request(struct nr_handler *handler, struct nr_exchange *x, struct 
                       bool ended);
 void nr_proxy_refused(struct nr_handler *handler, struct nr_exchange *x, struct nr_head *head,
                       uint16_t status, const char *reason);
+
+/* Nothing holds the request any more: answer it, or call the service. */
+void nr_proxy_resume(struct nr_request *request);
 
 /* This service of the view's snapshot will answer. */
 void nr_proxy_choose(struct nr_request *request, uint32_t service);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/limits.h"
 #include "gateway/plan.h"
 #include "gateway/request.h"
 
@@ -23,6 +24,8 @@ void nr_respond(struct nr_request *request, struct nr_head *head, struct nr_span
     request->head_sent = true;
     request->record.status = head->status;
     nr_respond_sign(request, head);
+    if (request->told != NULL)
+        nr_limit_answer(request, head);
     if (request->plan != NULL)
         nr_plan_response(request, head);
     head->body_length = bodiless ? NR_BODY_NONE : (int64_t)body.len;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "config/schema.h"
+#include "gateway/limit_conf.h"
 #include "naru/span.h"
 
 /* One header, query parameter or cookie that must be there; exactly one of the four is written. */
@@ -131,6 +132,8 @@ struct nr_route_conf {
     struct nr_route_request_conf *request;   /* NULL: as it is */
     struct nr_route_response_conf *response; /* NULL: as it is */
     struct nr_deprecated_conf *deprecated;   /* NULL: it isn't */
+    struct nr_rate_limit_conf *rates;        /* `limits` */
+    uint32_t rate_count;
     uint64_t deadline_ns; /* the route's own, or the gateway's; never 0; NR_CONF_NONE: none */
 };
 

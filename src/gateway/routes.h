@@ -11,11 +11,14 @@
 #include "gateway/plan.h"
 #include "gateway/router.h"
 
+struct nr_guard;
+
 struct nr_gateway_route {
     const struct nr_route_conf *conf;
     uint32_t service; /* index into the configuration's services; NR_ID_NONE: the plan knows */
     uint32_t id;      /* in records; the snapshot's business */
-    const struct nr_plan *plan; /* NULL: requests are passed on as they are */
+    const struct nr_plan *plan;   /* NULL: requests are passed on as they are */
+    const struct nr_guard *guard; /* NULL: nothing holds or refuses them; the snapshot's business */
 };
 
 struct nr_routes {

@@ -176,6 +176,9 @@ enum nr_code nr_snapshot_new(struct nr_config *config, const struct nr_gateway_s
     snapshot->table = nr_routes_new(config);
     snapshot->router = snapshot->table->router;
     snapshot->routes = snapshot->table->items;
+    snapshot->guards = nr_guards_new(config, before != NULL ? before->guards : NULL);
+    for (uint32_t i = 0; i < snapshot->conf->route_count; i++)
+        snapshot->routes[i].guard = nr_guards_of(snapshot->guards, i);
     if (before != NULL)
         compare_routes(snapshot->conf, before->conf, changes);
     *ret_snapshot = snapshot;
@@ -200,6 +203,7 @@ void nr_snapshot_unref(struct nr_gateway_snapshot *snapshot)
     free(snapshot->services);
     free(snapshot->listeners);
     nr_routes_free(snapshot->table);
+    nr_guards_free(snapshot->guards);
     nr_config_unref(snapshot->config);
     free(snapshot);
 }
@@ -245,6 +249,7 @@ void nr_snapshot_publish(struct nr_gateway_snapshot *snapshot, struct nr_gateway
     nr_intern_begin(ids->services);
     nr_intern_begin(ids->routes);
     nr_intern_begin(ids->listeners);
+    nr_limits_publish(snapshot->guards->limits, ids->limits);
     for (uint32_t i = 0; i < snapshot->service_count; i++)
         publish_service(snapshot->services[i], ids);
     for (uint32_t i = 0; i < snapshot->conf->route_count; i++)

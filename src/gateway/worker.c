@@ -286,7 +286,7 @@ void nr_worker_switch(struct nr_gateway_worker *worker, struct nr_gateway_snapsh
     for (uint32_t i = 0; i < snapshot->conf->listen_count; i++) {
         nr_assert(ports[i] != NULL); /* planned for this very snapshot */
         ports[i]->stays = true;
-        worker->undrained += nr_port_serve(ports[i], &snapshot->conf->listen[i]);
+        worker->undrained += nr_port_serve(ports[i], &snapshot->conf->listen[i], i);
     }
     for (uint32_t i = 0; i < worker->port_count; i++)
         if (!worker->ports[i]->stays)

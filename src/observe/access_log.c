@@ -19,6 +19,8 @@ struct nr_span nr_record_reason(const struct nr_record *record)
 
 bool nr_record_failed(const struct nr_record *record)
 {
+    if (record->reason == NR_REASON_RATE_LIMITED)
+        return false; /* works as it should, and comes in floods that would wash the rest away */
     return record->reason != NR_REASON_NONE || record->status >= 500;
 }
 
@@ -50,6 +52,13 @@ struct nr_span nr_names_instance(const struct nr_observe_names *names, uint32_t 
     if (service >= names->service_count || instance >= names->services[service].instance_count)
         return NR_SPAN("");
     return names->services[service].instances[instance];
+}
+
+struct nr_span nr_names_limit(const struct nr_observe_names *names, const struct nr_record *record)
+{
+    if (record->limit == 0 || record->limit > names->limit_count)
+        return NR_SPAN("");
+    return names->limits[record->limit - 1];
 }
 
 static bool is_tcp(const struct nr_record *record)
@@ -125,6 +134,18 @@ static void about_the_request(struct nr_json_text *to, const struct nr_record *r
     member(to, NR_SPAN(",\"user_agent\":"), view->user_agent, NR_ACCESS_AGENT_BYTES);
 }
 
+/* Only of what was refused, or would have been: else it is every line of a route. */
+static void about_the_limit(struct nr_json_text *to, const struct nr_observe_names *names,
+                            const struct nr_record *record)
+{
+    bool observed = (record->flags & NR_RECORD_WOULD_LIMIT) != 0;
+
+    if (record->reason == NR_REASON_RATE_LIMITED || observed)
+        member(to, NR_SPAN(",\"limit\":"), nr_names_limit(names, record), NR_ACCESS_NAME_BYTES);
+    if (observed)
+        NR_JSON_TEXT_LIT(to, ",\"limit_would_refuse\":true");
+}
+
 static void about_the_way(struct nr_json_text *to, const struct nr_observe_names *names,
                           const struct nr_record *record)
 {
@@ -132,6 +153,7 @@ static void about_the_way(struct nr_json_text *to, const struct nr_observe_names
     member(to, NR_SPAN(",\"upstream\":"), nr_names_service(names, record->service),
            NR_ACCESS_NAME_BYTES);
     member(to, NR_SPAN(",\"instance\":"), instance_of(names, record), NR_ACCESS_NAME_BYTES);
+    about_the_limit(to, names, record);
     number(to, NR_SPAN(",\"attempts\":"), record->attempt_count);
     number(to, NR_SPAN(",\"bytes_in\":"), record->received_bytes);
     number(to, NR_SPAN(",\"bytes_out\":"), record->sent_bytes);

@@ -16,7 +16,7 @@ enum {
     /* A byte becomes at most six, and the fixed part is below 1 KiB. */
     NR_ACCESS_LINE_BYTES =
         6 * (NR_ACCESS_PATH_BYTES + NR_ACCESS_AGENT_BYTES + NR_ACCESS_HOST_BYTES +
-             NR_ACCESS_ID_BYTES + 4 * NR_ACCESS_NAME_BYTES) +
+             NR_ACCESS_ID_BYTES + 5 * NR_ACCESS_NAME_BYTES) +
         1024,
 };
 
@@ -28,7 +28,7 @@ size_t nr_access_log_line(char *to, const struct nr_observe_names *names,
 /* The reason as a word: naru's own, the codec's behind bad_request, "" for none. */
 struct nr_span nr_record_reason(const struct nr_record *record);
 
-/* 503, or refused, or broken off: what an operator looks for first. */
+/* 503, or refused (but by a rate limit), or broken off: what an operator looks for first. */
 bool nr_record_failed(const struct nr_record *record);
 
 /* The client's IP as text; the span points into `to` (64 bytes). */
@@ -39,5 +39,7 @@ struct nr_span nr_names_route(const struct nr_observe_names *names, uint32_t rou
 struct nr_span nr_names_service(const struct nr_observe_names *names, uint32_t service);
 struct nr_span nr_names_instance(const struct nr_observe_names *names, uint32_t service,
                                  uint32_t instance);
+/* The tightest rate limit of the record. */
+struct nr_span nr_names_limit(const struct nr_observe_names *names, const struct nr_record *record);
 
 #endif

@@ -29,6 +29,8 @@ struct nr_observe_names {
         uint32_t instance_count;
         const struct nr_span *instances; /* "127.0.0.1:7001" */
     } * services;
+    uint32_t limit_count;
+    const struct nr_span *limits;
 };
 
 enum { NR_CLASSES = 6 }; /* index: first digit of the status; 0: none */

@@ -10,6 +10,7 @@
 #include "io/process.h"
 #include "observe/access_log.h"
 #include "observe/expo.h"
+#include "observe/expo_limits.h"
 #include "observe/record_json.h"
 
 static const char *const class_names[NR_CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
@@ -472,6 +473,7 @@ char *nr_exposition_text(const struct nr_exposition *of, bool open_metrics, size
         services(&expo, of->gateway);
         policies(&expo, of);
         pools(&expo, of->gateway);
+        nr_expo_limits(&expo, of->gateway);
     }
     if (of->worker_count > 0) {
         connections(&expo, of);

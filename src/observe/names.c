@@ -26,6 +26,7 @@ struct nr_observe_names *nr_observe_names_new(const struct nr_gateway *gateway)
 
     nr_assert(names != NULL && services != NULL);
     names->routes = texts_of(from.routes, &names->route_count);
+    names->limits = texts_of(from.limits, &names->limit_count);
     names->service_count = count;
     names->services = services;
     for (uint32_t i = 0; i < count; i++) {
@@ -43,6 +44,7 @@ void nr_observe_names_free(struct nr_observe_names *names)
         free((void *)names->services[i].instances);
     free((void *)names->services);
     free((void *)names->routes);
+    free((void *)names->limits);
     free(names);
 }
 
@@ -60,6 +62,7 @@ static bool same_texts(const struct nr_span *a, uint32_t a_count, const struct n
 bool nr_observe_names_same(const struct nr_observe_names *a, const struct nr_observe_names *b)
 {
     if (!same_texts(a->routes, a->route_count, b->routes, b->route_count) ||
+        !same_texts(a->limits, a->limit_count, b->limits, b->limit_count) ||
         a->service_count != b->service_count)
         return false;
     for (uint32_t i = 0; i < a->service_count; i++)

@@ -45,6 +45,7 @@ static const struct {
     {NR_RECORD_WOULD_OPEN, "observed only: the circuit breaker would have refused"},
     {NR_RECORD_WOULD_QUEUE, "observed only: the bulkhead had no permit free"},
     {NR_RECORD_WOULD_EJECT, "observed only: went to an instance that would be ejected"},
+    {NR_RECORD_WOULD_LIMIT, "observed only: a rate limit would have refused it"},
     {NR_RECORD_STALE, "a pooled connection had gone stale; repeated at once on a fresh one"},
     {NR_RECORD_PANIC, "panic: too few instances were healthy, so health was ignored"},
     {NR_RECORD_STANDBY, "instances of a lower priority took part"},
@@ -98,6 +99,18 @@ static struct nr_json *ledger(const struct nr_record *record)
     return object;
 }
 
+/* The tightest one. */
+static struct nr_json *limits(const struct nr_observe_names *names, const struct nr_record *record)
+{
+    struct nr_json *list = nr_json_array();
+    struct nr_json *object = nr_json_object();
+
+    set_text(object, "name", nr_names_limit(names, record));
+    nr_json_set(object, "left", nr_json_integer(record->limit_left));
+    nr_json_push(list, object);
+    return list;
+}
+
 static void about_the_request(struct nr_json *object, const struct nr_record *record)
 {
     struct nr_timestamp timestamp = {0};
@@ -132,6 +145,8 @@ struct nr_json *nr_record_json(const struct nr_observe_names *names, const struc
     about_the_request(object, record);
     set_text(object, "route", nr_names_route(names, record->route));
     set_text(object, "service", nr_names_service(names, record->service));
+    if (nr_names_limit(names, record).len > 0)
+        nr_json_set(object, "limits", limits(names, record));
     nr_json_set(object, "bytes_in", nr_json_integer((int64_t)record->received_bytes));
     nr_json_set(object, "bytes_out", nr_json_integer((int64_t)record->sent_bytes));
     nr_json_set(object, "tunnel", nr_json_bool((record->flags & NR_RECORD_TUNNEL) != 0));

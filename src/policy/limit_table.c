@@ -174,6 +174,7 @@ static void charge_new(struct nr_limit_use *use, uint64_t now_ns)
 {
     struct slot *slot = make_room(use, now_ns, &use->evicted);
 
+    use->settled = slot->mark == 0;
     slot->key = use->key.lo;
     slot->state = never_used;
     charge(use, slot, now_ns);
@@ -181,8 +182,16 @@ static void charge_new(struct nr_limit_use *use, uint64_t now_ns)
 
 static void check(struct nr_limit_use *use, const struct slot *slot, uint64_t now_ns)
 {
-    nr_limit_check(slot != NULL ? &slot->state : &never_used, conf_of(use), now_ns, use->cost,
-                   &use->verdict);
+    const union nr_limit_state *state = slot != NULL ? &slot->state : &never_used;
+    uint64_t wait_ns;
+
+    nr_limit_check(state, conf_of(use), now_ns, use->cost, &use->verdict);
+    wait_ns = use->verdict.wait_ns;
+    if (nr_likely(wait_ns <= use->wait_ns_max || use->wait_ns_max == 0))
+        return;
+    nr_limit_check(state, conf_of(use), now_ns, 0, &use->verdict); /* the line stays as it is */
+    use->verdict.allowed = false;
+    use->verdict.retry_ns = wait_ns - use->wait_ns_max;
 }
 
 /* The usual case: one limit, one search. */
@@ -208,7 +217,7 @@ bool nr_limit_table_take_all(struct nr_limit_use *uses, size_t count, uint64_t n
 
     nr_assert(count > 0 && count <= 64);
     *ret_tightest = 0;
-    uses[0].evicted = false;
+    uses[0].evicted = uses[0].settled = false;
     if (count == 1)
         return take_one(uses, now_ns);
     for (size_t i = 0; i < count; i++)
@@ -216,7 +225,7 @@ bool nr_limit_table_take_all(struct nr_limit_use *uses, size_t count, uint64_t n
     for (size_t i = 0; i < count; i++) {
         const struct slot *slot = find(uses[i].table, uses[i].key);
 
-        uses[i].evicted = false;
+        uses[i].evicted = uses[i].settled = false;
         check(&uses[i], slot, now_ns);
         if (slot == NULL)
             is_new |= (uint64_t)1 << i;

@@ -52,6 +52,7 @@ struct stage_conf {
     const char *route;   /* "strip_prefix: /api" */
     const char *match;   /* of the only route; NULL: path: "/\*" */
     const char *service; /* "retry: { attempts: 1 }" */
+    const char *limits;  /* "per_user: { key: \"header:X-User\", rate: 100/min }" */
     uint32_t instances;  /* 0: one */
     struct nr_sim_link link;
     uint64_t seed;

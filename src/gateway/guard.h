@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* guard.h - what stands between the route and the call: the filters that may hold or refuse a
+ * request, in their fixed order. Internal to src/gateway.
+ *
+ * A route that none of them concerns has no guard, and its requests pay one pointer test. */
+#ifndef NR_GATEWAY_GUARD_H
+#define NR_GATEWAY_GUARD_H
+
+#include "gateway/limits.h"
+
+struct nr_hold; /* a request that waits */
+
+struct nr_guard {
+    struct nr_limit_list limits;
+};
+
+/* The guards of one configuration. */
+struct nr_guards {
+    struct nr_limits *limits;
+    struct nr_guard *routes; /* per route */
+    bool *guarded;           /* … and whether it has one */
+};
+
+struct nr_guards *nr_guards_new(const struct nr_config *config, const struct nr_guards *before);
+void nr_guards_free(struct nr_guards *guards); /* NULL is fine */
+
+/* The route's; NULL: none. */
+const struct nr_guard *nr_guards_of(const struct nr_guards *guards, uint32_t route);
+
+/* May the request go on now? If not, it has been answered, or it is held and goes on by itself
+ * (nr_proxy_resume). */
+bool nr_guard_admit(struct nr_request *request, const struct nr_peer *peer);
+
+/* The request is over, or answered, while it was held. */
+void nr_guard_let_go(struct nr_request *request);
+
+#endif

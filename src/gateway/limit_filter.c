@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* limit_filter.c - rate limits as a filter: all limits of a request's route and listener are asked
+ * at once, and either all are charged or none.
+ *
+ * Limits that only observe are asked one by one after the others have let the request pass: what
+ * they would refuse must not spare those that count in earnest, and the other way round.
+ *
+ * The client is told of one limit, the tightest of those that show themselves: of refusals the one
+ * that lasts longest, else the one with the smallest share left. If the service's answer already
+ * speaks of limits, its word stays: it knows more of its own than we do. */
+#include <stdio.h>
+
+#include "base/json_text.h"
+#include "codec/limit_fields.h"
+#include "gateway/limits.h"
+#include "gateway/request.h"
+
+enum { DETAIL_NAME_BYTES = 200 };
+
+/* What an answer tells; in the request's arena. */
+struct nr_limit_told_later {
+    struct nr_limit_told told;
+    struct nr_limit_conf conf;
+};
+
+struct asking {
+    struct nr_limit_asker asker;
+    uint64_t now_ns;
+    uint64_t wait_ns_max;
+    struct nr_limiter_use uses[NR_LIMITER_USES_MAX];
+    const struct nr_limit_rule *rules[NR_LIMITER_USES_MAX]; /* of uses, before they are sorted */
+    size_t count;
+};
+
+/* ---- asking ---- */
+
+static const struct nr_limit_rule *rule_of(const struct asking *a, const struct nr_limiter *limiter)
+{
+    for (size_t i = 0; i < a->count; i++)
+        if (a->rules[i]->limiter == limiter)
+            return a->rules[i];
+    return NULL;
+}
+
+/* False if the request lacks what it must have. */
+static bool put_use(struct asking *a, const struct nr_limit_bind *bind)
+{
+    const struct nr_limit_rule *rule = bind->rule;
+    const uint64_t *secret = a->asker.request->port->worker->gateway->secret;
+    struct nr_hash128 key;
+
+    switch (nr_limit_key(&a->asker, rule, secret, &key)) {
+    case NR_LIMIT_KEYED: break;
+    case NR_LIMIT_NOT_HERE: return true;
+    case NR_LIMIT_KEY_MISSING: return rule->conf->observe_only;
+    }
+    nr_limiter_use(&a->uses[a->count], rule->limiter, key, rule->tiers, rule->tier_count,
+                   nr_limit_tier(&a->asker, rule), bind->cost, a->wait_ns_max);
+    a->rules[a->count++] = rule;
+    return true;
+}
+
+/* Those in earnest, or those that observe. A limit of both lists counts once, as the route says. */
+static bool put_list(struct asking *a, struct nr_limit_list list, bool observe)
+{
+    for (uint32_t i = 0; i < list.count; i++) {
+        const struct nr_limit_bind *bind = &list.items[i];
+
+        if (bind->rule->conf->observe_only == observe && rule_of(a, bind->rule->limiter) == NULL &&
+            !put_use(a, bind))
+            return false;
+    }
+    return true;
+}
+
+static const struct nr_limiter_use *tightest_of(const struct asking *a, bool shown)
+{
+    const struct nr_limiter_use *tightest = NULL;
+
+    for (size_t i = 0; i < a->count; i++) {
+        const struct nr_limiter_use *use = &a->uses[i];
+
+        if (shown && !rule_of(a, use->limiter)->conf->headers)
+            continue;
+        if (tightest == NULL || nr_limit_tighter(&use->use.verdict, &tightest->use.verdict))
+            tightest = use;
+    }
+    return tightest;
+}
+
+static void note_in_record(struct nr_request *request, const struct asking *a,
+                           const struct nr_limiter_use *use)
+{
+    request->record.limit = (uint16_t)(rule_of(a, use->limiter)->id + 1);
+    request->record.limit_left = use->use.verdict.remaining;
+}
+
+static void note(struct nr_request *request, const struct asking *a)
+{
+    const struct nr_limiter_use *tightest = tightest_of(a, false);
+    const struct nr_limiter_use *shown = tightest_of(a, true);
+    struct nr_limit_told_later *later;
+
+    note_in_record(request, a, tightest);
+    if (shown == NULL)
+        return;
+    later = nr_arena_alloc(request->down->arena, sizeof(*later));
+    later->conf = shown->conf;
+    later->told = (struct nr_limit_told){.name = rule_of(a, shown->limiter)->name,
+                                         .conf = &later->conf,
+                                         .verdict = shown->use.verdict};
+    request->told = &later->told;
+}
+
+/* ---- refusing ---- */
+
+static struct nr_span in_json(struct nr_arena *arena, struct nr_span name)
+{
+    char *room = nr_arena_alloc(arena, DETAIL_NAME_BYTES * 6);
+    struct nr_json_text text = {.at = room, .end = room + DETAIL_NAME_BYTES * 6};
+
+    nr_json_text_string(&text, name, DETAIL_NAME_BYTES);
+    return (struct nr_span){room + 1, (size_t)(text.at - room) - 2}; /* without its quotes */
+}
+
+static void refuse(struct nr_request *request, const struct asking *a)
+{
+    const enum nr_reason reason = NR_REASON_RATE_LIMITED;
+    const struct nr_limiter_use *use = tightest_of(a, false);
+    struct nr_arena *arena = request->down->arena;
+    struct nr_span name = in_json(arena, rule_of(a, use->limiter)->name), retry = {NULL, 0};
+    struct nr_problem problem = {.status = nr_reason_status(reason),
+                                 .reason = nr_reason_name(reason)};
+    uint64_t retry_s;
+
+    request->record.reason = reason;
+    if (nr_limit_field_retry_after(&use->use.verdict, &retry_s)) {
+        retry = nr_arena_printf(arena, "%llu", (unsigned long long)retry_s);
+        problem.extra_name = NR_SPAN("Retry-After");
+        problem.extra_value = retry;
+        problem.detail = nr_arena_printf(arena, "The limit '%.*s' is used up; try again in %s s.",
+                                         (int)name.len, name.ptr, retry.ptr)
+                             .ptr;
+    } else {
+        problem.detail = nr_arena_printf(arena, "One request takes more than the limit '%.*s' has.",
+                                         (int)name.len, name.ptr)
+                             .ptr;
+    }
+    nr_problem_answer(request, &problem);
+}
+
+static void observe(struct nr_request *request, struct asking *a)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        if (nr_limiter_take_all(&a->uses[i], 1, a->now_ns, true))
+            continue;
+        request->record.flags |= NR_RECORD_WOULD_LIMIT;
+        note_in_record(request, a, &a->uses[i]);
+    }
+}
+
+static uint64_t longest_wait_ns(const struct asking *a)
+{
+    uint64_t wait_ns = 0;
+
+    for (size_t i = 0; i < a->count; i++)
+        if (a->uses[i].use.verdict.wait_ns > wait_ns)
+            wait_ns = a->uses[i].use.verdict.wait_ns;
+    return wait_ns;
+}
+
+enum nr_limit_outcome nr_limit_filter(struct nr_request *request, const struct nr_peer *peer,
+                                      struct nr_limit_list route, struct nr_limit_list listener,
+                                      uint64_t *ret_wait_ns)
+{
+    struct asking a;
+    uint64_t left_ns;
+
+    a.asker = (struct nr_limit_asker){.request = request, .peer = peer};
+    a.now_ns = nr_io_now_ns(request->port->worker->io);
+    left_ns = nr_deadline_left_ns(&request->deadline, a.now_ns);
+    a.wait_ns_max = left_ns > 0 ? left_ns : 1;
+    a.count = 0;
+    if (!put_list(&a, route, false) || !put_list(&a, listener, false)) {
+        nr_problem_reason(request, NR_REASON_LIMIT_KEY_MISSING);
+        return NR_LIMIT_ANSWERED;
+    }
+    *ret_wait_ns = 0;
+    if (a.count > 0) {
+        bool taken = nr_limiter_take_all(a.uses, a.count, a.now_ns, false);
+
+        note(request, &a);
+        if (!taken) {
+            refuse(request, &a);
+            return NR_LIMIT_ANSWERED;
+        }
+        *ret_wait_ns = longest_wait_ns(&a);
+    }
+    a.count = 0;
+    (void)put_list(&a, route, true);
+    (void)put_list(&a, listener, true);
+    observe(request, &a);
+    return *ret_wait_ns > 0 ? NR_LIMIT_HOLD : NR_LIMIT_PASS;
+}
+
+/* ---- telling ---- */
+
+static void add_number(struct nr_head *head, struct nr_arena *arena, struct nr_span name,
+                       uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    nr_head_add_own(head, arena, NR_FIELD_OTHER, name,
+                    (struct nr_span){digits + at, sizeof(digits) - at});
+}
+
+static void add_field(struct nr_request *request, struct nr_head *head, struct nr_span name,
+                      size_t (*writer)(char *room, size_t room_bytes,
+                                       const struct nr_limit_told *told, size_t count))
+{
+    struct nr_arena *arena = request->down->arena;
+    size_t room = NR_LIMIT_FIELD_BYTES(request->told->name.len);
+    char *text = nr_arena_alloc(arena, room);
+    size_t len = writer(text, room, request->told, 1);
+
+    if (len > 0)
+        nr_head_add_own(head, arena, NR_FIELD_OTHER, name, (struct nr_span){text, len});
+}
+
+static bool speaks_of_limits(const struct nr_head *head)
+{
+    return nr_head_find_name(head, NR_SPAN("RateLimit"), NULL) != NULL ||
+           nr_head_find_name(head, NR_SPAN("X-RateLimit-Limit"), NULL) != NULL;
+}
+
+void nr_limit_answer(struct nr_request *request, struct nr_head *head)
+{
+    struct nr_arena *arena = request->down->arena;
+    struct nr_limit_numbers numbers = nr_limit_field_numbers(&request->told->verdict);
+
+    if (speaks_of_limits(head))
+        return;
+    add_number(head, arena, NR_SPAN("X-RateLimit-Limit"), numbers.limit);
+    add_number(head, arena, NR_SPAN("X-RateLimit-Remaining"), numbers.remaining);
+    add_number(head, arena, NR_SPAN("X-RateLimit-Reset"), numbers.reset_s);
+    add_field(request, head, NR_SPAN("RateLimit-Policy"), nr_limit_field_policy);
+    add_field(request, head, NR_SPAN("RateLimit"), nr_limit_field_state);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* limit_key.c - what a request is counted by.
+ *
+ * A key is the keyed hash of its parts, each with its kind and length before it, so that no two
+ * lists of parts read alike. Parts are taken from the request as the client sent it. Only one thing
+ * is made equal before: what means the same to everybody behind us (letters of a host, escapes in a
+ * query), or whoever spells it in two ways would have two allowances.
+ *
+ * A part that is missing is replaced by the client's address, unless the limit says otherwise: who
+ * leaves his key out shares the allowance of his address, and gains nothing by it. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "codec/pairs.h"
+#include "gateway/client.h"
+#include "gateway/limits.h"
+#include "gateway/pattern.h"
+
+enum { PIECE_BYTES = 128 };
+
+/* ---- the client's address ---- */
+
+static const struct nr_addr *client_of(struct nr_limit_asker *asker)
+{
+    if (!asker->client_known) {
+        asker->client = nr_client_address(asker->request, asker->peer);
+        asker->client_known = true;
+    }
+    return &asker->client;
+}
+
+/* ::ffff:1.2.3.4 is 1.2.3.4: RFC 4291, 2.5.5.2. */
+static bool is_mapped(const struct nr_addr *addr)
+{
+    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+    return addr->family == NR_ADDR_V6 && memcmp(addr->ip, prefix, sizeof(prefix)) == 0;
+}
+
+static void add_address(struct nr_siphash *hash, const struct nr_addr *addr,
+                        const struct nr_rate_limit_conf *conf)
+{
+    bool mapped = is_mapped(addr);
+    bool v4 = addr->family == NR_ADDR_V4 || mapped;
+    uint32_t bits = v4 ? conf->ipv4_prefix_bits : conf->ipv6_prefix_bits;
+    uint8_t ip[16] = {0};
+
+    if (addr->family == NR_ADDR_UNIX) { /* all of one machine's clients are one */
+        nr_siphash_add_u64(hash, NR_LIMIT_BY_IP);
+        return;
+    }
+    memcpy(ip, mapped ? addr->ip + 12 : addr->ip, v4 ? 4 : 16);
+    for (uint32_t i = bits / 8; i < sizeof(ip); i++)
+        ip[i] = i == bits / 8 ? (uint8_t)(ip[i] & ~(0xffu >> bits % 8)) : 0;
+    nr_siphash_add_u64(hash, NR_LIMIT_BY_IP | (v4 ? 4u : 16u) << 8);
+    nr_siphash_add(hash, (struct nr_span){(const char *)ip, v4 ? 4 : 16});
+}
+
+/* ---- texts ---- */
+
+/* In lower case: RFC 9110, 4.2.3. */
+static void add_folded(struct nr_siphash *hash, struct nr_span text)
+{
+    char piece[PIECE_BYTES];
+
+    while (text.len > 0) {
+        size_t len = text.len < sizeof(piece) ? text.len : sizeof(piece);
+
+        for (size_t i = 0; i < len; i++)
+            piece[i] = nr_ascii_lower(text.ptr[i]);
+        nr_siphash_add(hash, (struct nr_span){piece, len});
+        text = nr_span_from(text, len);
+    }
+}
+
+static struct nr_span param_of(const struct nr_request *request, struct nr_span name)
+{
+    struct nr_span pattern = request->route->conf->match.path;
+    struct nr_captures captures;
+    int at = nr_pattern_param(pattern, name);
+
+    if (at < 0 || !nr_pattern_match(pattern, request->path, &captures))
+        return (struct nr_span){NULL, 0};
+    return captures.params[at];
+}
+
+static struct nr_span decoded(const struct nr_request *request, struct nr_span value)
+{
+    char *to;
+
+    if (value.len == 0 ||
+        (memchr(value.ptr, '%', value.len) == NULL && memchr(value.ptr, '+', value.len) == NULL))
+        return value;
+    to = nr_arena_alloc(request->down->arena, value.len);
+    return (struct nr_span){to, nr_query_decode(value, to)};
+}
+
+/* Empty: the request has none. */
+static struct nr_span text_of(const struct nr_request *request,
+                              const struct nr_limit_key_part *part)
+{
+    const struct nr_head *head = request->head;
+
+    switch (part->part) {
+    case NR_LIMIT_BY_ROUTE: return request->route->conf->name;
+    case NR_LIMIT_BY_PATH: return request->path;
+    case NR_LIMIT_BY_HOST: return nr_head_text(head, head->authority);
+    case NR_LIMIT_BY_METHOD: return nr_head_text(head, head->method_name);
+    case NR_LIMIT_BY_HEADER: return nr_client_header(head, part->name);
+    case NR_LIMIT_BY_COOKIE: return nr_cookie_get(head, part->name);
+    case NR_LIMIT_BY_QUERY: return decoded(request, nr_client_query(head, part->name));
+    case NR_LIMIT_BY_PARAM: return param_of(request, part->name);
+    case NR_LIMIT_BY_GLOBAL:
+    case NR_LIMIT_BY_IP: break;
+    }
+    return (struct nr_span){NULL, 0};
+}
+
+static void add_text(struct nr_siphash *hash, const struct nr_limit_key_part *part,
+                     struct nr_span text)
+{
+    nr_siphash_add_u64(hash, (uint64_t)part->part | (uint64_t)text.len << 8);
+    if (part->part == NR_LIMIT_BY_HOST)
+        add_folded(hash, text);
+    else
+        nr_siphash_add(hash, text);
+}
+
+enum nr_limit_keyed nr_limit_key(struct nr_limit_asker *asker, const struct nr_limit_rule *rule,
+                                 const uint64_t secret[2], struct nr_hash128 *ret_key)
+{
+    struct nr_siphash hash;
+
+    *ret_key = (struct nr_hash128){0, 0};
+    if (rule->part_count == 0)
+        return NR_LIMIT_KEYED; /* one counter for all */
+    nr_siphash_init(&hash, secret);
+    for (uint32_t i = 0; i < rule->part_count; i++) {
+        const struct nr_limit_key_part *part = &rule->parts[i];
+        struct nr_span text = text_of(asker->request, part);
+
+        if (text.len > 0)
+            add_text(&hash, part, text);
+        else if (part->part == NR_LIMIT_BY_IP || rule->conf->missing == NR_LIMIT_MISSING_IP)
+            add_address(&hash, client_of(asker), rule->conf);
+        else
+            return rule->conf->missing == NR_LIMIT_MISSING_ALLOW ? NR_LIMIT_NOT_HERE
+                                                                 : NR_LIMIT_KEY_MISSING;
+    }
+    *ret_key = nr_siphash_end(&hash);
+    return NR_LIMIT_KEYED;
+}
+
+/* ---- tiers ---- */
+
+/* What a stranger may write into his request must not choose how much he may. */
+static bool may_choose_tier(const struct nr_limit_asker *asker, enum nr_limit_by part)
+{
+    return (part != NR_LIMIT_BY_HEADER && part != NR_LIMIT_BY_COOKIE &&
+            part != NR_LIMIT_BY_QUERY) ||
+           nr_client_trusted(asker->request, &asker->peer->addr);
+}
+
+uint8_t nr_limit_tier(struct nr_limit_asker *asker, const struct nr_limit_rule *rule)
+{
+    struct nr_span name;
+
+    if (rule->tier_count == 1 || !may_choose_tier(asker, rule->tier_part.part))
+        return 0;
+    name = text_of(asker->request, &rule->tier_part);
+    for (uint8_t i = 1; i < rule->tier_count; i++)
+        if (nr_span_eq(rule->conf->tiers[i - 1].name, name))
+            return i;
+    return 0;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* limit_live.c - rate limits as operators see them, and what they may turn while it runs. */
+#include "base/assert.h"
+#include "gateway/living.h"
+
+static const struct nr_limits *limits_of(const struct nr_gateway *gateway)
+{
+    return gateway->current->guards->limits;
+}
+
+uint32_t nr_gateway_limit_count(const struct nr_gateway *gateway)
+{
+    return limits_of(gateway)->rule_count;
+}
+
+/* As they count now; returns whether by hand. */
+static bool tiers_now(const struct nr_limit_rule *rule,
+                      struct nr_limit_conf ret_tiers[NR_LIMIT_CONF_TIERS_MAX + 1])
+{
+    bool by_hand = nr_limiter_forced(rule->limiter, ret_tiers) > 0;
+
+    for (uint32_t i = 0; !by_hand && i < rule->tier_count; i++)
+        ret_tiers[i] = rule->tiers[i];
+    return by_hand;
+}
+
+void nr_gateway_limit(const struct nr_gateway *gateway, uint32_t limit,
+                      struct nr_gateway_limit *ret_limit)
+{
+    const struct nr_limit_rule *rule = &limits_of(gateway)->rules[limit];
+
+    nr_assert(limit < nr_gateway_limit_count(gateway));
+    *ret_limit = (struct nr_gateway_limit){.name = rule->name,
+                                           .conf = rule->conf,
+                                           .tier_count = rule->tier_count,
+                                           .counts = nr_limiter_counts(rule->limiter)};
+    ret_limit->by_hand = tiers_now(rule, ret_limit->tiers);
+}
+
+static const struct nr_limit_rule *find(const struct nr_gateway *gateway, struct nr_span name,
+                                        struct nr_err *err)
+{
+    const struct nr_limit_rule *rule = nr_limits_find(limits_of(gateway), name);
+
+    if (rule == NULL)
+        (void)nr_err_set(err, NR_ENOENT, "no limit '%.*s'", (int)name.len, name.ptr);
+    return rule;
+}
+
+enum nr_code nr_gateway_limit_set_rate(struct nr_gateway *gateway, struct nr_span name,
+                                       uint32_t tier, struct nr_rate rate, uint32_t burst,
+                                       struct nr_err *err)
+{
+    const struct nr_limit_rule *rule = find(gateway, name, err);
+    struct nr_limit_conf tiers[NR_LIMIT_CONF_TIERS_MAX + 1];
+    struct nr_limit_conf next;
+
+    if (rule == NULL)
+        return err->code;
+    if (tier >= rule->tier_count)
+        return nr_err_set(err, NR_ENOENT, "limit '%s' has no tier %u", rule->name.ptr, tier);
+    if (rate.count > UINT32_MAX)
+        return nr_err_set(err, NR_EINVAL, "a rate is at most %u", UINT32_MAX);
+    next = nr_limit_conf_tier(rule->conf, rate, burst);
+    next.log_units = rule->tiers[0].log_units;
+    if (next.log_units > 0 && next.limit > next.log_units)
+        return nr_err_set(err, NR_EINVAL, "the logs of '%s' have room for %u only", rule->name.ptr,
+                          next.log_units);
+    if (!nr_limit_conf_ok(&next))
+        return nr_err_set(err, NR_EINVAL, "limit '%s' cannot keep this rate", rule->name.ptr);
+    (void)tiers_now(rule, tiers);
+    tiers[tier] = next;
+    nr_limiter_force(rule->limiter, tiers, rule->tier_count);
+    return NR_OK;
+}
+
+enum nr_code nr_gateway_limit_restore(struct nr_gateway *gateway, struct nr_span name,
+                                      struct nr_err *err)
+{
+    const struct nr_limit_rule *rule = find(gateway, name, err);
+
+    if (rule == NULL)
+        return err->code;
+    nr_limiter_force(rule->limiter, NULL, 0);
+    return NR_OK;
+}

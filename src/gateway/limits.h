@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* limits.h - the rate limits of one configuration, ready to be asked: which limiter (limiter.h),
+ * what it counts by, and which lists of them hold for a route or a listener. Internal to
+ * src/gateway.
+ *
+ * Part of a snapshot: immutable once published, but for the limiters, which are taken over from
+ * the configuration before. */
+#ifndef NR_GATEWAY_LIMITS_H
+#define NR_GATEWAY_LIMITS_H
+
+#include "base/arena.h"
+#include "base/intern.h"
+#include "gateway/gateway_conf.h"
+#include "gateway/limiter.h"
+
+struct nr_request;
+struct nr_peer;
+struct nr_head;
+
+struct nr_limit_key_part {
+    enum nr_limit_by part;
+    struct nr_span name;
+};
+
+struct nr_limit_rule {
+    const struct nr_rate_limit_conf *conf;
+    struct nr_span name; /* tells it apart from all others of its configuration */
+    struct nr_limiter *limiter;
+    const struct nr_limit_conf *tiers; /* tier 0 is the limit itself */
+    uint8_t tier_count;
+    const struct nr_limit_key_part *parts; /* 0 parts: one counter for all */
+    uint32_t part_count;
+    struct nr_limit_key_part tier_part; /* if there are tiers */
+    uint32_t id;                        /* in records; set when it is published */
+};
+
+/* One rule at one place. */
+struct nr_limit_bind {
+    const struct nr_limit_rule *rule;
+    uint32_t cost;
+};
+
+struct nr_limit_list {
+    const struct nr_limit_bind *items;
+    uint32_t count;
+};
+
+struct nr_limits {
+    struct nr_arena arena;
+    struct nr_limit_rule *rules;
+    uint32_t rule_count;
+    struct nr_limit_list *routes;    /* per route: its own and the gateway's */
+    struct nr_limit_list *listeners; /* per listener */
+    bool by_listener;                /* some listener has any */
+    uint32_t orders;                 /* limiters made so far, in all configurations */
+};
+
+/* before may be NULL. The configuration must outlive it. */
+struct nr_limits *nr_limits_new(const struct nr_config *config, const struct nr_limits *before);
+void nr_limits_free(struct nr_limits *limits); /* NULL is fine */
+
+/* Give ids to the rules. */
+void nr_limits_publish(struct nr_limits *limits, struct nr_intern *names);
+
+/* It serves from now on: where the file has other rates than `before` had, they count again,
+ * whatever was set by hand. */
+void nr_limits_adopt(struct nr_limits *limits, const struct nr_limits *before);
+
+const struct nr_limit_rule *nr_limits_find(const struct nr_limits *limits, struct nr_span name);
+
+/* ---- limit_key.c ---- */
+
+enum nr_limit_keyed {
+    NR_LIMIT_KEYED,
+    NR_LIMIT_NOT_HERE,    /* a part is missing, and so the limit does not apply */
+    NR_LIMIT_KEY_MISSING, /* a part is missing, and so the request is refused */
+};
+
+/* A request whose keys are taken; what several limits ask for is found once. */
+struct nr_limit_asker {
+    const struct nr_request *request;
+    const struct nr_peer *peer;
+    struct nr_addr client;
+    bool client_known;
+};
+
+enum nr_limit_keyed nr_limit_key(struct nr_limit_asker *asker, const struct nr_limit_rule *rule,
+                                 const uint64_t secret[2], struct nr_hash128 *ret_key);
+
+/* Which of its tiers the request is in; 0 unless it says so and may. */
+uint8_t nr_limit_tier(struct nr_limit_asker *asker, const struct nr_limit_rule *rule);
+
+/* ---- limit_filter.c ---- */
+
+enum nr_limit_outcome {
+    NR_LIMIT_PASS,
+    NR_LIMIT_HOLD,     /* for *ret_wait_ns */
+    NR_LIMIT_ANSWERED, /* refused */
+};
+
+/* Ask all limits of the route and its listener. */
+enum nr_limit_outcome nr_limit_filter(struct nr_request *request, const struct nr_peer *peer,
+                                      struct nr_limit_list route, struct nr_limit_list listener,
+                                      uint64_t *ret_wait_ns);
+
+/* Put what request->told says into an answer. */
+void nr_limit_answer(struct nr_request *request, struct nr_head *head);
+
+#endif

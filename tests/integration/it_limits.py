@@ -1,0 +1,144 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Rate limits over real sockets with several workers: exactly so many, across reloads, told and
+counted; and every example of docs/limits.md loads."""
+
+import os
+import re
+import signal
+import threading
+import time
+
+import upstream
+import wire
+from harness import main, run_naru, test
+
+DOCS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs")
+
+
+def app(t):
+    return {"app": {"instances": [t.upstream(upstream.named("app")).address]}}
+
+
+def route(*limits, path="/*", **more):
+    return {"match": {"path": path}, "service": "app", "limits": list(limits), **more}
+
+
+def rush(naru, connections, each, fields=()):
+    """Statuses of that many connections at once, `each` requests on every one."""
+    statuses, errors = [], []
+
+    def go():
+        try:
+            with naru.connect() as stream:
+                for _ in range(each):
+                    stream.send(wire.request_bytes("GET", "/", [("Host", "a"), *fields]))
+                    statuses.append(stream.read_response("GET").status)
+        except Exception as error:      # the test says which
+            errors.append(error)
+
+    threads = [threading.Thread(target=go) for _ in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors, errors
+    return statuses
+
+
+@test("a log of 100/min admits exactly 100 on four workers")
+def _(t):
+    naru = t.naru(workers=4, services=app(t), gateway={"routes": [
+        route({"name": "exact", "rate": "100/min", "algorithm": "sliding_log"})]})
+    began = time.monotonic()
+    statuses = rush(naru, 16, 25)
+    t.true(time.monotonic() - began < 55, "all of it within one minute")
+    t.equal(len(statuses), 400)
+    t.equal(statuses.count(200), 100)
+    t.equal(statuses.count(429), 300)
+    metrics = naru.metrics()
+    t.equal(metrics['naru_limit_decisions_total{limit="exact",verdict="allowed"}'], 100)
+    t.equal(metrics['naru_limit_decisions_total{limit="exact",verdict="refused"}'], 300)
+    t.equal(metrics['naru_limit_keys{limit="exact"}'], 1)
+    t.equal(metrics['naru_reasons_total{reason="rate_limited"}'], 300)
+
+
+@test("a user and everybody: each limit holds on its own, and a refusal costs nothing elsewhere")
+def _(t):
+    naru = t.naru(workers=2, services=app(t), limits={
+        "user": {"key": "header:X-User", "rate": "20/h"}, "all": {"key": "global", "rate": "50/h"}},
+        gateway={"limits": ["all"], "routes": [route("user")]})
+    for user, want in (("a", 20), ("b", 20), ("c", 10)):
+        statuses = rush(naru, 4, 10, [("X-User", user)])
+        t.equal(statuses.count(200), want, user)
+    metrics = naru.metrics()
+    t.equal(metrics['naru_limit_decisions_total{limit="all",verdict="allowed"}'], 50)
+    t.equal(metrics['naru_limit_decisions_total{limit="user",verdict="allowed"}'], 50)
+
+
+@test("429 says which limit and when to come back; record and log name it")
+def _(t):
+    naru = t.naru(services=app(t), limits={"one": "1/h"}, gateway={"routes": [route("one")]})
+    first = naru.request()
+    t.equal(first.header("X-RateLimit-Remaining"), "0")
+    t.equal(first.header("RateLimit-Policy"), '"one";q=1;w=3600')
+    answer = naru.request()
+    t.equal(answer.status, 429)
+    t.equal(answer.header("Content-Type"), "application/problem+json")
+    t.equal(answer.json()["reason"], "rate_limited")
+    t.true("'one'" in answer.json()["detail"], "the detail names the limit")
+    t.true(0 < int(answer.header("Retry-After")) <= 7200, "Retry-After")
+    t.equal(int(re.search(r"t=(\d+)$", answer.header("RateLimit"))[1]),
+            int(answer.header("Retry-After")), "t and Retry-After name one moment")
+    record = naru.admin(f"/v1/requests/{answer.header('X-Request-Id')}").json()
+    t.equal(record["limits"], [{"name": "one", "left": 0}])
+    t.eventually(lambda: any(line.get("limit") == "one" for line in naru.access_log()),
+                 "the access log names it")
+
+
+@test("usage survives a reload, also with another rate; another key begins anew")
+def _(t):
+    services = app(t)
+    routes = {"routes": [route("u")]}
+    naru = t.naru(services=services, limits={"u": "3/h"}, gateway=routes)
+
+    def reload(limit):
+        before = naru.stderr().count("configuration applied")
+        naru.write_config(sections={"services": services, "limits": {"u": limit},
+                                    "gateway": routes})
+        naru.signal(signal.SIGHUP)
+        t.eventually(lambda: naru.stderr().count("configuration applied") > before, "applied")
+
+    t.equal([naru.request().status for _ in range(4)], [200, 200, 200, 429])
+    reload("5/h")
+    t.equal([naru.request().status for _ in range(3)], [200, 200, 429])
+    reload({"rate": "5/h", "tiers": {"paid": "9/h"}, "tier_key": "header:X-Tier"})
+    t.equal(naru.request().status, 429)
+    t.equal(naru.metrics()['naru_limit_decisions_total{limit="u",verdict="allowed"}'], 5)
+    reload({"rate": "5/h", "key": "host"})
+    t.equal(naru.request().status, 200)
+
+
+def examples():
+    """The YAML blocks of docs/limits.md, and its one-liners as the limits of a route."""
+    with open(os.path.join(DOCS, "limits.md"), encoding="utf-8") as file:
+        text = file.read()
+    yield from re.findall(r"```yaml\n(.*?)```", text, re.S)
+    lines = re.findall(r"^\| [^|]+ \| `(limits: \[.*\])` \|$", text, re.M)
+    assert len(lines) >= 7, lines
+    for line in lines:
+        yield ("gateway: { listen: [':8080'], routes: [{ match: '/login/{name}', service: app, "
+               + line + " }] }\nlimits: { per_user: { key: 'header:X-User', rate: 100/min } }\n"
+               "services: { app: { instances: ['127.0.0.1:3000', '127.0.0.1:3001'], "
+               "health: { path: /health } } }\n")
+
+
+@test("every example of docs/limits.md loads")
+def _(t):
+    for example in examples():
+        done = run_naru("config", "print", "-c", "/dev/stdin", input=example)
+        t.equal(done.returncode, 0, example + done.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Limits that four workers share: whatever they do at once, each limit lets through exactly what it
+ * has, and a refusal by one costs nothing with the others. Run it under ThreadSanitizer, too. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/random.h"
+#include "gateway/limiter.h"
+
+#define S ((uint64_t)1000000000)
+
+enum { THREADS = 4, TRIES = 5000, USERS = 7, PHASES = 8 };
+
+static struct nr_limiter *limiter_of(uint32_t algorithm, uint32_t keys, uint64_t rate,
+                                     uint32_t order)
+{
+    struct nr_rate_limit_conf conf = {.algorithm = algorithm,
+                                      .rate = {rate, 60 * S},
+                                      .burst = NR_LIMIT_AUTO,
+                                      .keys = keys,
+                                      .mode = NR_LIMIT_MODE_REJECT};
+
+    return nr_limiter_new(nr_limiter_identity(NR_SPAN("test"), &conf), &conf, order);
+}
+
+static struct nr_limit_conf conf_of(enum nr_limit_algorithm algorithm, uint32_t rate)
+{
+    bool log = algorithm == NR_LIMIT_SLIDING_LOG;
+
+    return (struct nr_limit_conf){
+        .algorithm = algorithm,
+        .limit = rate,
+        .burst = rate,
+        .smooth_after = rate,
+        .log_units = log ? rate : 0,
+        .period_ns = 60 * S,
+    };
+}
+
+static struct nr_hash128 key_of(uint64_t n)
+{
+    return (struct nr_hash128){(n + 1) * 0x9e3779b97f4a7c15u, ~(n + 1) * 0xbf58476d1ce4e5b9u};
+}
+
+/* ---- one limit ---- */
+
+struct crowd {
+    struct nr_limiter *limiter;
+    struct nr_limit_conf conf;
+    pthread_barrier_t barrier;
+    _Atomic uint32_t admitted[PHASES];
+};
+
+/* Each phase is 15 s behind the one before. */
+static void *push(void *ctx)
+{
+    struct crowd *crowd = ctx;
+
+    for (uint64_t phase = 0; phase < PHASES; phase++) {
+        (void)pthread_barrier_wait(&crowd->barrier);
+        for (int i = 0; i < TRIES / PHASES; i++) {
+            struct nr_limiter_use use;
+
+            nr_limiter_use(&use, crowd->limiter, key_of(1), &crowd->conf, 1, 0, 1, 0);
+            if (nr_limiter_take_all(&use, 1, (100 + 15 * phase) * S, false))
+                atomic_fetch_add(&crowd->admitted[phase], 1);
+        }
+    }
+    return NULL;
+}
+
+static void run_crowd(struct crowd *crowd)
+{
+    pthread_t threads[THREADS];
+
+    assert_int_equal(pthread_barrier_init(&crowd->barrier, NULL, THREADS), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, push, crowd), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    pthread_barrier_destroy(&crowd->barrier);
+}
+
+/* 100/min admits exactly 100, and again exactly 100 a minute later. */
+static void test_a_log_is_exact(void **state)
+{
+    struct crowd crowd = {.conf = conf_of(NR_LIMIT_SLIDING_LOG, 100)};
+    struct nr_limiter_counts counts;
+
+    (void)state;
+    crowd.limiter = limiter_of(NR_LIMIT_SLIDING_LOG, 1000, 100, 0);
+    run_crowd(&crowd);
+    for (int phase = 0; phase < PHASES; phase++)
+        assert_int_equal(crowd.admitted[phase], phase % 4 == 0 ? 100 : 0);
+    counts = nr_limiter_counts(crowd.limiter);
+    assert_int_equal(counts.allowed, 200);
+    assert_int_equal(counts.allowed + counts.refused, THREADS * (TRIES / PHASES) * PHASES);
+    assert_int_equal(counts.keys, 1);
+    nr_limiter_unref(crowd.limiter);
+}
+
+/* A bucket of 100 that gains 25 in 15 s: 100, 25, 25, … and not one more. */
+static void test_buckets_are_exact(void **state)
+{
+    static const enum nr_limit_algorithm algorithms[] = {NR_LIMIT_TOKEN_BUCKET, NR_LIMIT_GCRA};
+
+    (void)state;
+    for (size_t i = 0; i < NR_COUNT(algorithms); i++) {
+        struct crowd crowd = {.conf = conf_of(algorithms[i], 100)};
+
+        crowd.limiter = limiter_of(algorithms[i], 1000, 100, 0);
+        run_crowd(&crowd);
+        for (int phase = 0; phase < PHASES; phase++)
+            assert_int_equal(crowd.admitted[phase], phase == 0 ? 100 : 25);
+        nr_limiter_unref(crowd.limiter);
+    }
+}
+
+/* ---- a hierarchy ---- */
+
+struct shop {
+    struct nr_limiter *users;
+    struct nr_limiter *whole;
+    struct nr_limit_conf per_user;
+    struct nr_limit_conf in_all;
+    _Atomic uint32_t admitted[USERS];
+    _Atomic uint32_t started;
+};
+
+static void *visit(void *ctx)
+{
+    struct shop *shop = ctx;
+    struct nr_random random;
+
+    nr_random_init(&random, 1 + atomic_fetch_add(&shop->started, 1));
+    for (int i = 0; i < TRIES; i++) {
+        uint32_t user = (uint32_t)nr_random_below(&random, USERS);
+        bool swapped = nr_random_below(&random, 2) != 0; /* whatever order a route lists them in */
+        struct nr_limiter_use uses[2];
+
+        nr_limiter_use(&uses[swapped], shop->users, key_of(user), &shop->per_user, 1, 0, 1, 0);
+        nr_limiter_use(&uses[!swapped], shop->whole, key_of(99), &shop->in_all, 1, 0, 1, 0);
+        if (nr_limiter_take_all(uses, 2, 100 * S, false))
+            atomic_fetch_add(&shop->admitted[user], 1);
+    }
+    return NULL;
+}
+
+static uint32_t left_of(struct nr_limiter *limiter, uint64_t key, const struct nr_limit_conf *conf)
+{
+    struct nr_limiter_use use;
+
+    nr_limiter_use(&use, limiter, key_of(key), conf, 1, 0, 0, 0);
+    assert_true(nr_limiter_take_all(&use, 1, 100 * S, false));
+    return use.use.verdict.remaining;
+}
+
+static void test_a_hierarchy_is_exact(void **state)
+{
+    static const uint32_t totals[] = {333, 5000}; /* the whole ends first, or each user does */
+
+    (void)state;
+    for (size_t t = 0; t < NR_COUNT(totals); t++) {
+        struct shop shop = {.per_user = conf_of(NR_LIMIT_SLIDING_LOG, 100),
+                            .in_all = conf_of(NR_LIMIT_SLIDING_LOG, totals[t])};
+        uint32_t sum = 0;
+        pthread_t threads[THREADS];
+
+        shop.users = limiter_of(NR_LIMIT_SLIDING_LOG, 1000, 100, 0);
+        shop.whole = limiter_of(NR_LIMIT_SLIDING_LOG, 16, totals[t], 1);
+        for (int i = 0; i < THREADS; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, visit, &shop), 0);
+        for (int i = 0; i < THREADS; i++)
+            assert_int_equal(pthread_join(threads[i], NULL), 0);
+        for (uint32_t i = 0; i < USERS; i++) {
+            assert_in_range(shop.admitted[i], 1, 100);
+            assert_int_equal(left_of(shop.users, i, &shop.per_user), 100 - shop.admitted[i]);
+            sum += shop.admitted[i];
+        }
+        assert_int_equal(sum, totals[t] < USERS * 100 ? totals[t] : USERS * 100);
+        assert_int_equal(left_of(shop.whole, 99, &shop.in_all), totals[t] - sum);
+        nr_limiter_unref(shop.users);
+        nr_limiter_unref(shop.whole);
+    }
+}
+
+/* ---- rates by hand ---- */
+
+static bool take(struct nr_limiter *limiter, const struct nr_limit_conf *conf)
+{
+    struct nr_limiter_use use;
+
+    nr_limiter_use(&use, limiter, key_of(1), conf, 1, 0, 1, 0);
+    return nr_limiter_take_all(&use, 1, 100 * S, false);
+}
+
+static void test_a_rate_set_by_hand_holds_at_once(void **state)
+{
+    struct nr_limit_conf conf = conf_of(NR_LIMIT_SLIDING_WINDOW, 3), more = conf;
+    struct nr_limit_conf now[NR_LIMIT_CONF_TIERS_MAX + 1];
+    struct nr_limiter *limiter = limiter_of(NR_LIMIT_SLIDING_WINDOW, 1000, 3, 0);
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        assert_true(take(limiter, &conf));
+    assert_false(take(limiter, &conf));
+    more.limit = 5;
+    nr_limiter_force(limiter, &more, 1);
+    assert_int_equal(nr_limiter_forced(limiter, now), 1);
+    assert_int_equal(now[0].limit, 5);
+    assert_true(take(limiter, &conf));
+    assert_true(take(limiter, &conf));
+    assert_false(take(limiter, &conf));
+    nr_limiter_force(limiter, NULL, 0);
+    assert_int_equal(nr_limiter_forced(limiter, now), 0);
+    assert_false(take(limiter, &conf)); /* what was used stays used */
+    nr_limiter_unref(limiter);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_log_is_exact),
+        cmocka_unit_test(test_buckets_are_exact),
+        cmocka_unit_test(test_a_hierarchy_is_exact),
+        cmocka_unit_test(test_a_rate_set_by_hand_holds_at_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

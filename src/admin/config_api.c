@@ -274,10 +274,10 @@ static void begin(struct nr_admin_call *call, struct nr_config_change change)
 
 void nr_admin_put_config(struct nr_admin_call *call)
 {
-    const struct nr_config_change change = {.text = call->body.len > 0 ? nr_strbuf_span(&call->body)
-                                                                       : NR_SPAN("")};
-
-    begin(call, change);
+    if (call->body.len == 0) /* which would be a configuration without anything, and an accident */
+        nr_admin_problem(call, 400, "bad_request", "the body is empty: send the configuration");
+    else
+        begin(call, (struct nr_config_change){.text = nr_strbuf_span(&call->body)});
 }
 
 void nr_admin_reload_config(struct nr_admin_call *call)

@@ -8,7 +8,6 @@
 #include "base/assert.h"
 
 enum {
-    ALIGN_BYTES = 8,
     CANARY_BYTES = 8,
     HEAP_BLOCK_BYTES_MIN = 2048,
     HEAP_BLOCK_BYTES_MAX = 64 * 1024,
@@ -34,14 +33,15 @@ static void inspect(const char *at)
 
 void nr_arena_init(struct nr_arena *arena, void *memory, size_t bytes)
 {
-    size_t skip = -(uintptr_t)memory % ALIGN_BYTES; /* to the first aligned byte */
+    size_t skip = -(uintptr_t)memory % NR_ARENA_ALIGN_BYTES; /* to the first aligned byte */
 
     *arena = (struct nr_arena){0};
-    if (bytes < skip + ALIGN_BYTES + CANARY_BYTES)
+    if (bytes < skip + NR_ARENA_ALIGN_BYTES + CANARY_BYTES)
         return;
     arena->at = (char *)memory + skip;
     arena->first = arena->at;
-    arena->first_limit = arena->at + ((bytes - skip - CANARY_BYTES) & ~(size_t)(ALIGN_BYTES - 1));
+    arena->first_limit =
+        arena->at + ((bytes - skip - CANARY_BYTES) & ~(size_t)(NR_ARENA_ALIGN_BYTES - 1));
     arena->limit = arena->first_limit;
     arena->used_bytes = bytes;
     plant(arena->first_limit);
@@ -89,7 +89,7 @@ void nr_arena_reset(struct nr_arena *arena)
     arena->used_bytes = arena->first == NULL ? 0 : (size_t)(arena->first_limit - arena->first);
 }
 
-static void *alloc_from_new_block(struct nr_arena *arena, size_t bytes)
+void *nr_arena_alloc_more(struct nr_arena *arena, size_t bytes)
 {
     size_t block_bytes = arena->heap == NULL ? HEAP_BLOCK_BYTES_MIN : arena->heap->bytes * 2;
     struct nr_arena_block *block;
@@ -116,24 +116,9 @@ static void *alloc_from_new_block(struct nr_arena *arena, size_t bytes)
     return block->data;
 }
 
-void *nr_arena_alloc(struct nr_arena *arena, size_t bytes)
-{
-    size_t rounded = (bytes + ALIGN_BYTES - 1) & ~(size_t)(ALIGN_BYTES - 1);
-    char *at = arena->at;
-
-    if (rounded <= (size_t)(arena->limit - at) && at != NULL) {
-        arena->at = at + rounded;
-        return at;
-    }
-    return alloc_from_new_block(arena, rounded);
-}
-
 void *nr_arena_zalloc(struct nr_arena *arena, size_t bytes)
 {
-    void *memory = nr_arena_alloc(arena, bytes);
-
-    memset(memory, 0, bytes);
-    return memory;
+    return memset(nr_arena_alloc(arena, bytes), 0, bytes);
 }
 
 struct nr_span nr_arena_dup(struct nr_arena *arena, struct nr_span text)

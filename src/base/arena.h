@@ -14,7 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/compiler.h"
 #include "naru/span.h"
+
+enum { NR_ARENA_ALIGN_BYTES = 8 };
 
 struct nr_arena_block;
 
@@ -39,8 +42,20 @@ void nr_arena_done(struct nr_arena *arena);
  * user that needs a little more than the first block each time goes to the heap only once. */
 void nr_arena_reset(struct nr_arena *arena);
 
+/* The same from a block of the heap: what nr_arena_alloc does when the present block is full. */
+void *nr_arena_alloc_more(struct nr_arena *arena, size_t bytes);
+
 /* Aligned to 8 bytes, not zeroed. bytes may be 0. */
-void *nr_arena_alloc(struct nr_arena *arena, size_t bytes);
+static inline void *nr_arena_alloc(struct nr_arena *arena, size_t bytes)
+{
+    size_t rounded = (bytes + NR_ARENA_ALIGN_BYTES - 1) & ~(size_t)(NR_ARENA_ALIGN_BYTES - 1);
+    char *at = arena->at;
+
+    if (nr_unlikely(rounded > (size_t)(arena->limit - at) || at == NULL))
+        return nr_arena_alloc_more(arena, rounded);
+    arena->at = at + rounded;
+    return at;
+}
 
 /* As nr_arena_alloc, zeroed. */
 void *nr_arena_zalloc(struct nr_arena *arena, size_t bytes);

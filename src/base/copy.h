@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* copy.h - memcpy for what is usually short, and hexadecimal digits.
+/* copy.h - memcpy for what is usually short, and digits.
  *
  * Heads are made of pieces of a few bytes. A call of memcpy costs more than the piece; two words
  * that overlap copy any length from one to two words without a loop. */
@@ -9,6 +9,8 @@
 #include <endian.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "naru/span.h"
 
 /* Copy len bytes that do not overlap; from may be NULL when len is 0. Returns the end of the copy.
  */
@@ -45,6 +47,28 @@ static inline char *nr_copy(char *to, const char *from, size_t len)
         *to = *from;
     }
     return to + len;
+}
+
+enum { NR_DECIMAL_BYTES = 20 }; /* of the largest number */
+
+/* value in decimal; returns the end of the digits. */
+static inline char *nr_copy_decimal(char *to, uint64_t value)
+{
+    unsigned count = 1;
+    char *end;
+
+    for (uint64_t limit = 10; count < NR_DECIMAL_BYTES && value >= limit; limit *= 10)
+        count++;
+    end = to + count;
+    for (char *at = end; at > to; value /= 10)
+        *--at = (char)('0' + value % 10);
+    return end;
+}
+
+/* The same as a span in `room`, which has NR_DECIMAL_BYTES. */
+static inline struct nr_span nr_decimal(char *room, uint64_t value)
+{
+    return (struct nr_span){room, (size_t)(nr_copy_decimal(room, value) - room)};
 }
 
 /* value as 16 lower-case hexadecimal digits; returns their end. Eight at a time: the nibbles are

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/copy.h"
+
 void nr_json_text_raw(struct nr_json_text *to, struct nr_span bytes)
 {
     if (bytes.len > (size_t)(to->end - to->at)) {
@@ -15,14 +17,9 @@ void nr_json_text_raw(struct nr_json_text *to, struct nr_span bytes)
 
 void nr_json_text_u64(struct nr_json_text *to, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
+    char digits[NR_DECIMAL_BYTES];
 
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    nr_json_text_raw(to, (struct nr_span){digits + at, sizeof(digits) - at});
+    nr_json_text_raw(to, nr_decimal(digits, value));
 }
 
 void nr_json_text_milli(struct nr_json_text *to, uint64_t value)

@@ -100,13 +100,13 @@ void nr_record_ring_free(struct nr_record_ring *ring)
 void nr_record_ring_put(struct nr_record_ring *ring, const struct nr_record *record)
 {
     struct slot *slot = &ring->slots[ring->written & ring->mask];
-    uint64_t sequence = slot->sequence;
-    uint64_t words[RECORD_WORDS];
+    uint64_t sequence = slot->sequence, word;
 
-    memcpy(words, record, sizeof(words));
     __atomic_store_n(&slot->sequence, sequence + 1, __ATOMIC_RELAXED);
-    for (int i = 0; i < RECORD_WORDS; i++)
-        __atomic_store_n(&slot->words[i], words[i], __ATOMIC_RELEASE);
+    for (size_t i = 0; i < RECORD_WORDS; i++) {
+        memcpy(&word, (const char *)record + i * sizeof(word), sizeof(word));
+        __atomic_store_n(&slot->words[i], word, __ATOMIC_RELEASE);
+    }
     __atomic_store_n(&slot->sequence, sequence + 2, __ATOMIC_RELEASE);
     __atomic_store_n(&ring->written, ring->written + 1, __ATOMIC_RELEASE);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/copy.h"
 
 enum { FIRST_BYTES = 256 };
 
@@ -33,14 +34,9 @@ void nr_strbuf_add(struct nr_strbuf *buf, struct nr_span text)
 
 void nr_strbuf_add_u64(struct nr_strbuf *buf, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
+    char digits[NR_DECIMAL_BYTES];
 
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    nr_strbuf_add(buf, (struct nr_span){digits + at, sizeof(digits) - at});
+    nr_strbuf_add(buf, nr_decimal(digits, value));
 }
 
 void nr_strbuf_printf(struct nr_strbuf *buf, const char *format, ...)

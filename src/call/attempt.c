@@ -6,6 +6,7 @@
  * the record and reported to the service. What is made of it is repeat.c's business. */
 #include "base/assert.h"
 #include "base/compiler.h"
+#include "base/copy.h"
 #include "call/state.h"
 
 #define US(ns) ((uint32_t)((ns) / 1000))
@@ -202,25 +203,13 @@ static const struct nr_exchange_events up_events = {
 
 enum { GRPC_TIMEOUT_MAX = 99999999 };
 
-static struct nr_span decimal(char *room, uint64_t value)
-{
-    char *at = room + 20;
-
-    do {
-        *--at = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    return (struct nr_span){at, (size_t)(room + 20 - at)};
-}
-
 /* What a gRPC client gave us is passed on as what is left of it: at most 8 digits and a unit. */
 static void tell_grpc(struct nr_call *c, uint64_t left_ms)
 {
-    char room[21];
-    struct nr_span text = decimal(room, left_ms < GRPC_TIMEOUT_MAX ? left_ms : GRPC_TIMEOUT_MAX);
+    char room[NR_DECIMAL_BYTES + 1];
+    struct nr_span text = nr_decimal(room, left_ms < GRPC_TIMEOUT_MAX ? left_ms : GRPC_TIMEOUT_MAX);
 
-    room[20] = 'm';
-    text.len++;
+    room[text.len++] = 'm';
     nr_head_remove(c->request, NR_FIELD_GRPC_TIMEOUT);
     nr_head_add_own(c->request, c->x.arena, NR_FIELD_GRPC_TIMEOUT, NR_SPAN("grpc-timeout"), text);
 }
@@ -228,20 +217,20 @@ static void tell_grpc(struct nr_call *c, uint64_t left_ms)
 /* What the service should know: how much time it has, and whether it may have seen this before. */
 static void tell_upstream(struct nr_call *c, uint64_t now_ns)
 {
-    char room[20];
+    char room[NR_DECIMAL_BYTES];
 
     if (c->deadline.at_ns != NR_TIME_NEVER) {
         uint64_t left_ms = nr_deadline_left_ns(&c->deadline, now_ns) / 1000000;
 
         nr_head_remove(c->request, NR_FIELD_X_REQUEST_DEADLINE);
         nr_head_add_own(c->request, c->x.arena, NR_FIELD_X_REQUEST_DEADLINE,
-                        NR_SPAN("X-Request-Deadline"), decimal(room, left_ms));
+                        NR_SPAN("X-Request-Deadline"), nr_decimal(room, left_ms));
         if (nr_unlikely(nr_head_find(c->request, NR_FIELD_GRPC_TIMEOUT, NULL) != NULL))
             tell_grpc(c, left_ms);
     }
     if (c->attempts > 1 || c->attempt.refreshed)
         nr_head_set(c->request, c->x.arena, NR_SPAN("X-Request-Attempt"),
-                    decimal(room, c->attempts + c->attempt.refreshed));
+                    nr_decimal(room, c->attempts + c->attempt.refreshed));
 }
 
 void nr_attempt_request_sent(struct nr_call *c)

@@ -6,6 +6,7 @@
 #ifndef NR_CODEC_CHARS_H
 #define NR_CODEC_CHARS_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -64,9 +65,14 @@ static inline const char *nr_chars_find(const char *at, const char *end, char c)
 }
 
 /* The first control character (below SP, or DEL) from `at` on. One must be there before `end`:
- * a head ends in CRLF. */
+ * a head ends in CRLF.
+ *
+ * Eight bytes at a time: a byte below 0x20 borrows when 0x20 is taken from it, which sets its
+ * top bit; a byte with the top bit set already is obs-text and masked out. A borrow may
+ * spill into the bytes above, so only the lowest hit is exact, and only that one is used. */
 static inline const char *nr_chars_to_control(const char *at, const char *end)
 {
+    const uint64_t ones = 0x0101010101010101u;
 #ifdef __SSE2__
     const __m128i below_space = _mm_set1_epi8(0x1f), del = _mm_set1_epi8(0x7f);
 
@@ -80,6 +86,16 @@ static inline const char *nr_chars_to_control(const char *at, const char *end)
             return at + __builtin_ctz(hits);
     }
 #endif
+    for (; end - at >= 8; at += 8) {
+        uint64_t word, not_del, hits;
+
+        memcpy(&word, at, sizeof(word));
+        word = le64toh(word);
+        not_del = word ^ (ones * 0x7f);
+        hits = (((word - ones * 0x20) & ~word) | ((not_del - ones) & ~not_del)) & (ones * 0x80);
+        if (hits != 0)
+            return at + (__builtin_ctzll(hits) >> 3);
+    }
     while ((uint8_t)*at >= 0x20 && *at != 0x7f)
         at++;
     return at;

@@ -22,18 +22,6 @@ static char *put_span(char *to, struct nr_span span)
 
 #define PUT(to, literal) nr_copy((to), (literal), sizeof(literal) - 1)
 
-static char *put_number(char *to, uint64_t number)
-{
-    char digits[20];
-    char *at = digits + sizeof(digits);
-
-    do {
-        *--at = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    return nr_copy(to, at, (size_t)(digits + sizeof(digits) - at));
-}
-
 size_t nr_h1_head_bytes(const struct nr_head *head)
 {
     /* All that is copied lies in the text, once; save that target and Host may share bytes. */
@@ -110,7 +98,7 @@ static char *put_length(char *to, int64_t body_length)
     if (body_length < 0)
         return to;
     to = PUT(to, "Content-Length: ");
-    to = put_number(to, (uint64_t)body_length);
+    to = nr_copy_decimal(to, (uint64_t)body_length);
     return PUT(to, "\r\n");
 }
 
@@ -160,7 +148,7 @@ size_t nr_h1_write_response(char *to, size_t room, const struct nr_head *head,
     if (reason.len == 0)
         reason = nr_status_phrase(head->status);
     at = PUT(at, "HTTP/1.1 ");
-    at = put_number(at, head->status);
+    at = nr_copy_decimal(at, head->status);
     *at++ = ' ';
     at = put_span(at, reason);
     at = PUT(at, "\r\n");

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/limit_fields.h"
 
+#include "base/copy.h"
+
 static const uint64_t second_ns = 1000000000;
 
 /* Once something did not fit, `at` stays NULL. */
@@ -25,15 +27,9 @@ static void put_text(struct writer *w, struct nr_span text)
 
 static void put_number(struct writer *w, uint64_t value)
 {
-    char digits[20];
-    size_t count = 0;
+    char digits[NR_DECIMAL_BYTES];
 
-    do {
-        digits[count++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    while (count > 0)
-        put(w, digits[--count]);
+    put_text(w, nr_decimal(digits, value));
 }
 
 static void put_parameter(struct writer *w, struct nr_span name, uint64_t value)

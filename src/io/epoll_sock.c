@@ -30,6 +30,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -241,6 +242,21 @@ static bool connect_event(struct epoll_sock *s, uint32_t events)
     return error == 0;
 }
 
+/* ---- the two system calls of which a request needs two each ----
+ *
+ * recv() and send() of the C library are cancellation points: in a program with threads each of
+ * them is bracketed by two locked instructions. Nobody cancels our threads. */
+
+static ssize_t receive(int fd, void *to, size_t room)
+{
+    return syscall(SYS_recvfrom, fd, to, room, 0, NULL, NULL);
+}
+
+static ssize_t transmit(int fd, const void *from, size_t len)
+{
+    return syscall(SYS_sendto, fd, from, len, MSG_NOSIGNAL, NULL, 0);
+}
+
 /* ---- reading ---- */
 
 static enum nr_code broken_code(int error)
@@ -268,8 +284,8 @@ void nr_epoll_sock_event(struct nr_sock *sock, uint32_t events)
         s->flags |= FIN | READABLE;
         finish(s, NR_OP_WATCH, s->flags & BROKEN ? NR_ERESET : NR_ECLOSED);
     }
-    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
-        s->flags |= WRITABLE;
+    if ((events & (EPOLLHUP | EPOLLERR)) || ((events & EPOLLOUT) && !(s->flags & WRITABLE))) {
+        s->flags |= WRITABLE; /* while it is on, nobody waits for it */
         finish(s, NR_OP_WRITABLE, s->flags & BROKEN ? NR_ERESET : NR_OK);
     }
     if (events & EPOLLIN)
@@ -283,7 +299,7 @@ void nr_epoll_recv(struct nr_sock *sock, struct nr_recv *recv)
     struct epoll_sock *s = of(sock);
 
     nr_assert(find(s, NR_OP_RECV) == NULL);
-    nr_list_push_back(&s->ops, &recv->op.link);
+    nr_list_push_front(&s->ops, &recv->op.link); /* the one that is looked for most */
     if (s->flags & READABLE)
         nr_engine_kick(sock->io, &s->turn);
 }
@@ -314,7 +330,7 @@ static void on_turn(struct nr_op *op)
     buf = r->buf != NULL ? r->buf : nr_buf_get(&io->bufs, r->want);
     room = nr_buf_room(buf);
     do
-        n = recv(s->fd, buf->data + buf->end, room, 0);
+        n = receive(s->fd, buf->data + buf->end, room);
     while (n < 0 && errno == EINTR);
     error = errno;
     if (n > 0) {
@@ -361,7 +377,7 @@ static ssize_t write_some(struct epoll_sock *s, const struct iovec *parts, int c
     ssize_t n;
 
     do
-        n = count == 1 ? send(s->fd, parts->iov_base, parts->iov_len, MSG_NOSIGNAL)
+        n = count == 1 ? transmit(s->fd, parts->iov_base, parts->iov_len)
                        : sendmsg(s->fd, &message, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     return n;

@@ -203,6 +203,8 @@ static uint32_t choose(struct nr_service *service, struct nr_random *random,
 {
     uint32_t instance = NR_BALANCE_NONE;
 
+    if (service->set.count == 1 && nr_balance_takes(&service->hosts[0], 0, pick->tried))
+        return 0; /* nothing to choose from */
     switch ((enum nr_balance)service->conf->balance.algorithm) {
     case NR_BALANCE_ROUND_ROBIN: return nr_balance_pick_rr(&service->set, pick->tried);
     case NR_BALANCE_LEAST_REQUESTS: return nr_balance_pick_least(&service->set, pick->tried);

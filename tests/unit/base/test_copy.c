@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Short copies of any length and place; hexadecimal digits as printf writes them. */
+/* Short copies of any length and place; digits as printf writes them. */
 #include "base/copy.h"
 
 #include <inttypes.h>
@@ -54,11 +54,34 @@ static void writes_hex_as_printf(void **state)
     }
 }
 
+static void writes_decimal_as_printf(void **state)
+{
+    uint64_t power = 1;
+    struct nr_random random;
+
+    (void)state;
+    nr_random_init(&random, 2);
+    for (int i = 0; i < 10000; i++) {
+        uint64_t value = i < 60 ? power - 1 + (uint64_t)(i % 3)
+                                : nr_random_u64(&random) >> nr_random_below(&random, 64);
+        char want[NR_DECIMAL_BYTES + 1], got[NR_DECIMAL_BYTES + 1] = {0};
+        struct nr_span text;
+
+        if (i % 3 == 2)
+            power *= 10; /* 9, 10, 11, 99, … and beyond 64 bits: what wraps will do, too */
+        snprintf(want, sizeof(want), "%" PRIu64, value);
+        text = nr_decimal(got, value);
+        assert_string_equal(got, want);
+        assert_int_equal(text.len, strlen(want));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(copies_exactly),
         cmocka_unit_test(writes_hex_as_printf),
+        cmocka_unit_test(writes_decimal_as_printf),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

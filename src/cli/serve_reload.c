@@ -263,7 +263,8 @@ static void prepared(void *ctx, struct nr_gateway_plan *plan, const struct nr_er
         return;
     }
     nr_gateway_publish(plan);
-    serve->next_names = nr_observe_names_new(serve->gateway);
+    serve->next_names =
+        nr_observe_names_new(serve->gateway, nr_observe_conf_of(job->config)->max_metric_routes);
     job->renaming = !nr_observe_names_same(serve->names, serve->next_names);
     if (job->renaming) {
         nr_observe_rename_begin(serve->observe, serve->next_names);

@@ -215,7 +215,7 @@ void nr_forward_request(struct nr_request *request, const struct nr_peer *peer)
     identify(request, head);
     nr_head_add_own(head, arena, NR_FIELD_VIA, NR_SPAN("Via"),
                     head->version == 10 ? NR_SPAN("1.0 naru") : NR_SPAN("1.1 naru"));
-    strip_prefix(head, arena, request->route->conf->strip_prefix);
+    strip_prefix(head, arena, request->route->strip_prefix);
 }
 
 uint32_t nr_forward_hops(const struct nr_head *head)

@@ -443,11 +443,9 @@ static bool route(struct nr_request *request)
 
 static void start_deadline(struct nr_request *request, const struct nr_peer *peer)
 {
-    uint64_t limit_ns = request->route->conf->deadline_ns;
     uint64_t client_ns = nr_forward_client_limit_ns(request, peer);
 
-    request->deadline =
-        nr_deadline_start(request->record.start_ns, limit_ns == NR_CONF_NONE ? 0 : limit_ns);
+    request->deadline = nr_deadline_start(request->record.start_ns, request->route->deadline_ns);
     if (client_ns != 0)
         nr_deadline_tighten(&request->deadline, client_ns);
     if (request->deadline.at_ns != NR_TIME_NEVER)

@@ -115,7 +115,13 @@ static void make_route(struct nr_routes *routes, const struct nr_services_conf *
         .methods = with_head(conf->match.methods),
         .match = match_of(routes, &conf->match, versions, &regex),
     };
-    *route = (struct nr_gateway_route){.conf = conf, .service = NR_ID_NONE, .id = NR_ID_NONE};
+    *route = (struct nr_gateway_route){
+        .conf = conf,
+        .service = NR_ID_NONE,
+        .id = NR_ID_NONE,
+        .strip_prefix = conf->strip_prefix,
+        .deadline_ns = conf->deadline_ns == NR_CONF_NONE ? 0 : conf->deadline_ns,
+    };
     if (conf->service.len > 0) {
         const struct nr_service_conf *service = nr_service_conf_find(services, conf->service);
 
@@ -140,7 +146,8 @@ struct nr_routes *nr_routes_new(const struct nr_config *config)
     for (uint32_t i = 0; i < routes->count; i++)
         regexes += condition_count(&routes->conf->routes[i].match);
     routes->regexes = calloc(regexes + 1, sizeof(struct nr_regex *));
-    routes->items = calloc(routes->count + 1u, sizeof(*routes->items));
+    routes->items =
+        aligned_alloc(NR_CACHE_LINE_BYTES, (routes->count + 1u) * sizeof(*routes->items));
     rules = calloc(routes->count + 1u, sizeof(*rules));
     nr_assert(routes->regexes != NULL && routes->items != NULL && rules != NULL);
     versions = versions_of(routes);

@@ -6,6 +6,7 @@
 #ifndef NR_GATEWAY_ROUTES_H
 #define NR_GATEWAY_ROUTES_H
 
+#include "base/compiler.h"
 #include "config/config.h"
 #include "gateway/gateway_conf.h"
 #include "gateway/plan.h"
@@ -13,13 +14,17 @@
 
 struct nr_guard;
 
+/* All that a request reads of its route in one cache line: with 100,000 of them few are in the
+ * cache. */
 struct nr_gateway_route {
     const struct nr_route_conf *conf;
     uint32_t service; /* index into the configuration's services; NR_ID_NONE: the plan knows */
     uint32_t id;      /* in records; the snapshot's business */
     const struct nr_plan *plan;   /* NULL: requests are passed on as they are */
     const struct nr_guard *guard; /* NULL: nothing holds or refuses them; the snapshot's business */
-};
+    struct nr_span strip_prefix;  /* the conf's; empty: none */
+    uint64_t deadline_ns;         /* likewise; 0: none */
+} __attribute__((aligned(NR_CACHE_LINE_BYTES)));
 
 struct nr_routes {
     struct nr_arena arena;

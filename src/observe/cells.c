@@ -20,7 +20,7 @@ struct nr_cells *nr_cells_new(const struct nr_observe_names *names)
     struct nr_cells *cells = zeroed(1, sizeof(*cells));
 
     cells->names = names;
-    cells->routes = zeroed(names->route_count + 1, sizeof(struct nr_route_cells *));
+    cells->routes = zeroed(nr_cells_route_rows(names), sizeof(struct nr_route_cells *));
     cells->tcp = zeroed(names->service_count + 1, sizeof(*cells->tcp));
     cells->first_instance = zeroed(names->service_count + 1, sizeof(*cells->first_instance));
     for (uint32_t i = 0; i < names->service_count; i++) {
@@ -60,7 +60,7 @@ void nr_cells_free(struct nr_cells *cells)
 {
     if (cells == NULL)
         return;
-    for (uint32_t i = 0; i <= cells->names->route_count; i++)
+    for (uint32_t i = 0; i < nr_cells_route_rows(cells->names); i++)
         free_route(cells->routes[i]);
     for (uint32_t i = 0; i <= cells->instance_count; i++)
         free_instance(cells->instances[i]);
@@ -72,9 +72,10 @@ void nr_cells_free(struct nr_cells *cells)
 /* The row of `to` for the same route; UINT32_MAX: it means something else there. */
 static uint32_t same_route(const struct nr_cells *to, const struct nr_cells *from, uint32_t row)
 {
-    if (row == from->names->route_count)
-        return to->names->route_count;
-    if (row >= to->names->route_count || to->names->routes[row].ptr != from->names->routes[row].ptr)
+    if (row >= from->names->counted_routes)
+        return to->names->counted_routes + (row - from->names->counted_routes);
+    if (row >= to->names->counted_routes ||
+        to->names->routes[row].ptr != from->names->routes[row].ptr)
         return UINT32_MAX;
     return row;
 }
@@ -120,7 +121,7 @@ static void each_row(const struct nr_cells *to, const struct nr_cells *from, voi
                      void (*route)(void *ctx, uint32_t row, uint32_t at),
                      void (*instance)(void *ctx, uint32_t row, uint32_t at))
 {
-    for (uint32_t i = 0; i <= from->names->route_count; i++)
+    for (uint32_t i = 0; i < nr_cells_route_rows(from->names); i++)
         if (__atomic_load_n(&from->routes[i], __ATOMIC_RELAXED) != NULL)
             route(ctx, i, same_route(to, from, i));
     for (uint32_t s = 0; s < from->names->service_count; s++)
@@ -226,7 +227,11 @@ static struct nr_instance_cells *use_instance(struct nr_cells *cells, uint32_t r
 
 uint32_t nr_cells_route(const struct nr_cells *cells, uint32_t route)
 {
-    return route < cells->names->route_count ? route : cells->names->route_count;
+    const struct nr_observe_names *names = cells->names;
+
+    if (route < names->counted_routes)
+        return route;
+    return names->counted_routes + (route < names->route_count);
 }
 
 uint32_t nr_cells_instance(const struct nr_cells *cells, uint32_t service, uint32_t instance)
@@ -321,7 +326,8 @@ static void merge_route(void *ctx, uint32_t row, uint32_t at)
 {
     const struct moving *m = ctx;
     const struct nr_route_cells *from = nr_cells_of_route(m->from, row);
-    struct nr_route_cells *to = use_route(m->to, nr_cells_route(m->to, at));
+    struct nr_route_cells *to = use_route(
+        m->to, at < nr_cells_route_rows(m->to->names) ? at : m->to->names->counted_routes);
 
     merge(&to->requests[0][0], &from->requests[0][0], (size_t)NR_METHODS * NR_CLASSES);
     merge(&to->received_bytes, &from->received_bytes, 1);

@@ -2,8 +2,9 @@
 /* cells.h - one worker's counters: rate, errors and duration per route and per instance.
  *
  * Cardinality is bounded by the configuration: every index is an id of its tables or an enum,
- * never a byte of a request. What has no route (or an id out of range) counts in a last row, so
- * no request is missing from the totals. Histograms are made when their row is first used.
+ * never a byte of a request. What has no route (or an id out of range) counts in a row "none", and
+ * routes beyond observe.max_metric_routes share a row "other", so no request is missing from the
+ * totals. Histograms are made when their row is first used.
  *
  * Written by the worker only, read by any thread while it writes: relaxed atomics, no lock. A
  * reader sees each counter at some recent moment; counters never go back. */
@@ -22,6 +23,7 @@
  * id that means nothing at present. */
 struct nr_observe_names {
     uint32_t route_count;
+    uint32_t counted_routes; /* the first of them, each with a row of its own; the rest share one */
     const struct nr_span *routes;
     uint32_t service_count;
     const struct nr_observe_service {
@@ -67,7 +69,7 @@ struct nr_tcp_cells {
 struct nr_cells {
     const struct nr_observe_names *names;
     /* Rows are made when first used, and published with release; NULL: all zero. */
-    struct nr_route_cells **routes;       /* route_count + 1: the last is "none" */
+    struct nr_route_cells **routes;       /* nr_cells_route_rows() */
     struct nr_instance_cells **instances; /* of all services, one behind the other, + 1 */
     uint32_t *first_instance;             /* per service: index into instances */
     uint32_t instance_count;              /* without the last */
@@ -96,7 +98,13 @@ void nr_cells_adopt(struct nr_cells *to, const struct nr_cells *from);
 /* Free `from` after its rows have been adopted by `to`: only what was not. */
 void nr_cells_free_adopted(struct nr_cells *from, const struct nr_cells *to);
 
-/* The row of a route, or of "none". */
+/* Rows of routes: those counted by name, then "none", then "other". */
+static inline uint32_t nr_cells_route_rows(const struct nr_observe_names *names)
+{
+    return names->counted_routes + 2;
+}
+
+/* The row of a route, or of "none" or "other". */
 uint32_t nr_cells_route(const struct nr_cells *cells, uint32_t route);
 
 /* The row of an instance, or the last. */

@@ -29,20 +29,28 @@ static struct nr_span or_none(struct nr_span name)
 
 static struct nr_span route_label(const struct nr_cells *sum, uint32_t row)
 {
+    uint32_t counted = sum->names->counted_routes;
+
+    if (row >= counted)
+        return row == counted ? NR_SPAN("none") : NR_SPAN("other");
     return or_none(nr_names_route(sum->names, row));
 }
 
 /* An id that means nothing at present has nothing to show. */
 static bool is_shown(const struct nr_cells *sum, uint32_t row)
 {
-    return row == sum->names->route_count || sum->names->routes[row].len > 0;
+    uint32_t counted = sum->names->counted_routes;
+
+    if (row >= counted)
+        return row == counted || counted < sum->names->route_count;
+    return sum->names->routes[row].len > 0;
 }
 
 static void requests(struct nr_expo *expo, const struct nr_cells *sum)
 {
     nr_expo_family(expo, "naru_requests", NR_EXPO_COUNTER,
                    "Requests finished, by route, method and class of the status answered.");
-    for (uint32_t row = 0; row <= sum->names->route_count; row++)
+    for (uint32_t row = 0; row < nr_cells_route_rows(sum->names); row++)
         for (uint32_t method = 0; method < NR_METHODS; method++)
             for (uint32_t class = 0; class < NR_CLASSES; class ++) {
                 uint64_t value = nr_cells_of_route(sum, row)->requests[method][class];
@@ -57,7 +65,7 @@ static void requests(struct nr_expo *expo, const struct nr_cells *sum)
             }
     nr_expo_family(expo, "naru_request_duration_seconds", NR_EXPO_HISTOGRAM,
                    "Time from the first byte of a request to the end of its answer; no tunnels.");
-    for (uint32_t row = 0; row <= sum->names->route_count; row++) {
+    for (uint32_t row = 0; row < nr_cells_route_rows(sum->names); row++) {
         const struct nr_label labels[] = {{"route", route_label(sum, row)}};
 
         if (is_shown(sum, row))
@@ -69,7 +77,7 @@ static void bytes_of_routes(struct nr_expo *expo, const struct nr_cells *sum)
 {
     nr_expo_family(expo, "naru_request_body_bytes", NR_EXPO_COUNTER,
                    "Bytes of request bodies received.");
-    for (uint32_t row = 0; row <= sum->names->route_count; row++) {
+    for (uint32_t row = 0; row < nr_cells_route_rows(sum->names); row++) {
         const struct nr_label labels[] = {{"route", route_label(sum, row)}};
 
         if (is_shown(sum, row))
@@ -77,7 +85,7 @@ static void bytes_of_routes(struct nr_expo *expo, const struct nr_cells *sum)
     }
     nr_expo_family(expo, "naru_response_body_bytes", NR_EXPO_COUNTER,
                    "Bytes of response bodies sent.");
-    for (uint32_t row = 0; row <= sum->names->route_count; row++) {
+    for (uint32_t row = 0; row < nr_cells_route_rows(sum->names); row++) {
         const struct nr_label labels[] = {{"route", route_label(sum, row)}};
 
         if (is_shown(sum, row))

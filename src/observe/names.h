@@ -6,8 +6,10 @@
 #include "gateway/gateway.h"
 #include "observe/cells.h"
 
-/* The texts are the gateway's: they live until the publish after the next one. */
-struct nr_observe_names *nr_observe_names_new(const struct nr_gateway *gateway);
+/* The texts are the gateway's: they live until the publish after the next one. max_routes: how many
+ * have metrics of their own. */
+struct nr_observe_names *nr_observe_names_new(const struct nr_gateway *gateway,
+                                              uint32_t max_routes);
 void nr_observe_names_free(struct nr_observe_names *names); /* NULL is fine */
 
 /* Does every id mean the very same text in both? */

@@ -21,6 +21,7 @@ struct nr_access_log_conf {
 struct nr_observe_conf {
     struct nr_section at;
     bool metrics;
+    uint32_t max_metric_routes;
     uint32_t log_level; /* enum nr_log_level */
     struct nr_access_log_conf access_log;
 };

@@ -17,8 +17,11 @@ static const struct nr_span orders[] = {NR_SPAN("127.0.0.1:7001"), NR_SPAN("127.
 static const struct nr_span users[] = {NR_SPAN("127.0.0.1:7003")};
 static const struct nr_observe_service services[] = {{NR_SPAN("orders"), 2, orders},
                                                      {NR_SPAN("users"), 1, users}};
-static const struct nr_observe_names names = {
-    .route_count = 2, .routes = routes, .service_count = 2, .services = services};
+static const struct nr_observe_names names = {.route_count = 2,
+                                              .counted_routes = 2,
+                                              .routes = routes,
+                                              .service_count = 2,
+                                              .services = services};
 
 static const struct nr_record_view view = {
     .method = NR_SPAN("GET"),
@@ -94,6 +97,38 @@ static void exposition_in_both_dialects(void **state)
     nr_observe_free(observe);
 }
 
+/* With 100,000 routes there are not 100,000 histograms: those beyond the limit share one row. */
+static void further_routes_are_other(void **state)
+{
+    static const struct nr_observe_names limited = {.route_count = 2,
+                                                    .counted_routes = 1,
+                                                    .routes = routes,
+                                                    .service_count = 2,
+                                                    .services = services};
+    struct nr_observe_setup setup = {.names = &limited, .workers = 1};
+    struct nr_observe *observe = nr_observe_new(&setup);
+    struct nr_exposition of = {.observe = observe, .version = "1.2.3", .ready = true};
+    struct nr_record record = retried();
+    size_t len;
+    char *text;
+
+    (void)state;
+    for (uint32_t route = 0; route < 3; route++) { /* the last is none */
+        record.route = route;
+        for (uint32_t i = 0; i <= route; i++)
+            nr_observe_sink(observe, 0)->done(nr_observe_sink(observe, 0), &record, &view);
+    }
+    text = nr_exposition_text(&of, false, &len);
+    assert_non_null(
+        strstr(text, "naru_requests_total{route=\"/api/*\",method=\"GET\",class=\"2xx\"} 1\n"));
+    assert_non_null(
+        strstr(text, "naru_requests_total{route=\"other\",method=\"GET\",class=\"2xx\"} 2\n"));
+    assert_non_null(
+        strstr(text, "naru_requests_total{route=\"none\",method=\"GET\",class=\"2xx\"} 3\n"));
+    free(text);
+    nr_observe_free(observe);
+}
+
 static void accept_decides(void **state)
 {
     (void)state;
@@ -107,6 +142,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exposition_in_both_dialects),
+        cmocka_unit_test(further_routes_are_other),
         cmocka_unit_test(accept_decides),
     };
 

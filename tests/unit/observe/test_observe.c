@@ -22,8 +22,11 @@ static const struct nr_span orders[] = {NR_SPAN("127.0.0.1:7001"), NR_SPAN("127.
 static const struct nr_span users[] = {NR_SPAN("127.0.0.1:7003")};
 static const struct nr_observe_service services[] = {{NR_SPAN("orders"), 2, orders},
                                                      {NR_SPAN("users"), 1, users}};
-static const struct nr_observe_names names = {
-    .route_count = 2, .routes = routes, .service_count = 2, .services = services};
+static const struct nr_observe_names names = {.route_count = 2,
+                                              .counted_routes = 2,
+                                              .routes = routes,
+                                              .service_count = 2,
+                                              .services = services};
 
 static const struct nr_record_view view = {
     .method = NR_SPAN("GET"),

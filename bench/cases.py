@@ -17,6 +17,8 @@ CASES = [
     dict(key='post64k', name='POST 64 KiB, 64 connections', path='/', connections=64, script='post64k.lua', goal=0.90,
          floor=True),
     dict(key='close', name='a connection per request', path='/1024', connections=64, close=True, goal=0.90),
+    dict(key='close_deferred', name='… the peers deferring accept, too', path='/1024', connections=64, close=True,
+         variant='deferred'),
     dict(key='workers', name='GET 1 KiB, two workers', path='/1024', connections=64, variant='workers'),
     dict(key='tcp1k', name='TCP, 1 KiB answers', path='/1024', connections=64, variant='tcp'),
     dict(key='tcp64k', name='TCP, 64 KiB answers', path='/65536', connections=64, variant='tcp'),

@@ -21,6 +21,7 @@ PROXY_CORE, LOAD_CORE, BOTH_CORES = '0', '1', '0,1'
 VARIANTS = {
     'plain': 'keep-alive on both sides, no access log; nothing added to heads but by naru',
     'same': 'the peers add what naru adds: X-Forwarded-For, -Proto, -Host, X-Request-Id, Via',
+    'deferred': 'the peers accept with the first bytes, as naru does (TCP_DEFER_ACCEPT)',
     'logs': 'a JSON line with the same fields for each request, to /dev/null; nginx buffers 64 KiB',
     'workers': 'two workers on both cores, which load and origin share',
     'tcp': 'bytes passed on, unparsed',
@@ -49,7 +50,7 @@ http {{
     server 127.0.0.1:{origin}; keepalive 4096; keepalive_requests 1000000000;
   }}
   server {{
-    listen 127.0.0.1:{port} backlog=4096;
+    listen 127.0.0.1:{port} backlog=4096{deferred};
     location / {{ proxy_pass http://origin; }}
     {routes}
   }}
@@ -99,7 +100,7 @@ defaults
   timeout server 600s
   {http}
 frontend in
-  bind 127.0.0.1:{port} backlog 4096
+  bind 127.0.0.1:{port} backlog 4096{deferred}
   {frontend}
   default_backend origin
 backend origin
@@ -253,7 +254,7 @@ def nginx_text(variant, values, version):
     heads = NGINX_SAME if variant == 'same' else NGINX_UPGRADE.format() if reload else ''
     body = NGINX_HTTP.format(log=NGINX_LOG.format() if variant == 'logs' else 'access_log off;', heads=heads,
                              min_timeout='keepalive_min_timeout 3s;' if reload and nginx_knows_min_timeout() else '',
-                             routes=routes, **values)
+                             deferred=' deferred' if variant == 'deferred' else '', routes=routes, **values)
     return NGINX_CONF.format(load='', body=body, workers=2 if variant == 'workers' else 1, dir=values['dir'])
 
 
@@ -266,6 +267,7 @@ def haproxy_text(variant, values, version):
     tcp = variant == 'tcp'
     return HAPROXY_CONF.format(workers=2 if variant == 'workers' else 1, mode='tcp' if tcp else 'http',
                                log_to='log stdout format raw local0' if variant == 'logs' else '',
+                               deferred=' defer-accept' if variant == 'deferred' else '',
                                http='' if tcp else HAPROXY_HTTP, frontend=frontend, backend='',
                                pool='' if tcp else 'pool-max-conn 4096', **values)
 

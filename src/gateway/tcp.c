@@ -100,6 +100,7 @@ struct nr_tcp *nr_tcp_new(struct nr_io *io, struct nr_listener *listener,
     nr_link_init(&tcp->streams);
     nr_op_init(&tcp->accept.op, &accept_kind);
     nr_op_init(&tcp->drained_op, &drained_kind);
+    nr_listener_client_first(listener, false); /* it may have carried HTTP before a reload */
     accept_more(tcp);
     return tcp;
 }

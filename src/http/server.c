@@ -252,6 +252,7 @@ struct nr_server *nr_server_new(struct nr_io *io, struct nr_listener *listener,
     nr_link_init(&server->conns);
     nr_op_init(&server->accept.op, &accept_kind);
     nr_op_init(&server->drained_op, &drained_kind);
+    nr_listener_client_first(listener, true);
     accept_more(server);
     return server;
 }

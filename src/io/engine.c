@@ -297,6 +297,11 @@ void nr_listener_accept(struct nr_listener *listener, struct nr_io *io, struct n
     listener->backend->accept(listener, io, accept);
 }
 
+void nr_listener_client_first(struct nr_listener *listener, bool on)
+{
+    listener->backend->listener_client_first(listener, on);
+}
+
 void nr_listener_close(struct nr_listener *listener)
 {
     if (listener != NULL)

@@ -66,6 +66,7 @@ struct nr_io_backend {
     struct nr_addr (*listener_address)(const struct nr_listener *listener);
     void (*accept)(struct nr_listener *listener, struct nr_io *io, struct nr_accept *accept);
     void (*listener_close)(struct nr_listener *listener);
+    void (*listener_client_first)(struct nr_listener *listener, bool on);
 
     void (*resolve)(struct nr_io *io, struct nr_resolve *resolve);
     void (*work)(struct nr_io *io, struct nr_work *work);

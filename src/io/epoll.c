@@ -176,11 +176,14 @@ void nr_watch_remove(struct nr_epoll *e, struct nr_watch *watch)
 static int wait_ms(struct nr_epoll *e, uint64_t wait_max_ns)
 {
     uint64_t next = nr_timers_next_ns(&e->base.timers);
+    uint64_t young_ns = nr_epoll_sock_young_until_ns(e);
     uint64_t wait_ns = wait_max_ns;
     uint64_t ms;
 
     if (!nr_list_empty(&e->base.ready) || wait_max_ns == 0 || next == 0)
         return 0;
+    if (young_ns < next)
+        next = young_ns;
     if (next != UINT64_MAX) {
         uint64_t now = read_clock(CLOCK_MONOTONIC);
 
@@ -227,6 +230,7 @@ void nr_epoll_turn(struct nr_io *io, uint64_t wait_max_ns)
     atomic_store_explicit(&e->sleeping, false, memory_order_relaxed);
     update_clock(e);
     look(e, count);
+    nr_epoll_sock_grow_up(e);
     take_mail(e);
     nr_engine_expire(&e->base);
     nr_engine_drain(&e->base, BUDGET);
@@ -287,6 +291,7 @@ static const struct nr_io_backend backend = {
     .listener_address = nr_epoll_listener_address,
     .accept = nr_epoll_accept,
     .listener_close = nr_epoll_listener_close,
+    .listener_client_first = nr_epoll_listener_client_first,
     .resolve = nr_resolve_submit,
     .work = nr_workpool_submit,
     .read_file = nr_file_read,

@@ -142,6 +142,7 @@ static int open_socket(struct nr_addr *address, struct sockaddr_storage *sa, soc
 static enum nr_code adopt(const struct nr_listen_conf *conf, struct nr_err *err)
 {
     int flags = fcntl(conf->inherited_fd, F_GETFL);
+    const int off = 0;
     int listens = 0;
     socklen_t len = sizeof(listens);
 
@@ -153,6 +154,8 @@ static enum nr_code adopt(const struct nr_listen_conf *conf, struct nr_err *err)
                           conf->inherited_fd);
     fcntl(conf->inherited_fd, F_SETFL, flags | O_NONBLOCK);
     fcntl(conf->inherited_fd, F_SETFD, FD_CLOEXEC);
+    /* Whoever had it before may have wished otherwise: see nr_listener_client_first. */
+    setsockopt(conf->inherited_fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &off, sizeof(off));
     return NR_OK;
 }
 

@@ -20,7 +20,10 @@ struct nr_resolver;
 struct nr_watchdog;
 struct nr_workpool;
 
-enum { NR_EPOLL_EVENTS = 256 };
+enum {
+    NR_EPOLL_EVENTS = 256,
+    NR_EPOLL_YOUNG_MAX = 256,
+};
 
 /* A descriptor that is not a socket of the user's. What epoll reports is gathered in `events`; in
  * its turn `turn` runs and takes them. */
@@ -28,6 +31,12 @@ struct nr_watch {
     struct nr_op turn;
     uint32_t events;
     int fd;
+};
+
+/* A socket that was accepted and not registered yet. */
+struct nr_epoll_young {
+    struct nr_sock *sock; /* NULL: it has been registered, or closed */
+    uint64_t until_ns;
 };
 
 struct nr_epoll {
@@ -44,6 +53,9 @@ struct nr_epoll {
     struct nr_link signals; /* struct nr_signal that wait */
     struct nr_watch signal_watch;
     struct nr_watch wake; /* of the wake-up descriptor: has nothing to do */
+    struct nr_epoll_young young[NR_EPOLL_YOUNG_MAX]; /* a ring; see epoll_sock.c */
+    uint32_t young_first;                            /* the oldest; modulo its size the index */
+    uint32_t young_end;
 
     /* Written by other threads: away from what the engine's thread writes. */
     _Alignas(NR_CACHE_LINE_BYTES) _Atomic(struct nr_link *) mailbox; /* newest first */
@@ -82,9 +94,16 @@ void nr_watch_remove(struct nr_epoll *e, struct nr_watch *watch);
 /* What epoll reported about a socket; `tagged` is its event's pointer. */
 void nr_epoll_sock_event(struct nr_sock *sock, uint32_t events);
 
+/* Register the young sockets whose time has come. */
+void nr_epoll_sock_grow_up(struct nr_epoll *e);
+
+/* When that will next be; UINT64_MAX: there are none. */
+uint64_t nr_epoll_sock_young_until_ns(struct nr_epoll *e);
+
 /* Take over fd. The caller has counted it in io->sockets. NULL with fd closed and the count undone:
- * the kernel has no room for it. */
-struct nr_sock *nr_epoll_sock_adopt(struct nr_epoll *e, int fd, const struct nr_addr *peer);
+ * the kernel has no room for it. spoke: there is something to read already, as a rule. */
+struct nr_sock *nr_epoll_sock_adopt(struct nr_epoll *e, int fd, const struct nr_addr *peer,
+                                    bool spoke);
 
 void nr_epoll_connect(struct nr_io *io, struct nr_connect *connect);
 void nr_epoll_connect_cancel(struct nr_io *io, struct nr_connect *connect);
@@ -119,6 +138,7 @@ struct nr_addr nr_epoll_listener_address(const struct nr_listener *listener);
 void nr_epoll_accept(struct nr_listener *listener, struct nr_io *io, struct nr_accept *accept);
 void nr_epoll_accept_cancel(struct nr_epoll *e, struct nr_op *op);
 void nr_epoll_listener_close(struct nr_listener *listener);
+void nr_epoll_listener_client_first(struct nr_listener *listener, bool on);
 
 /* ---- names, work, files, signals ---- */
 

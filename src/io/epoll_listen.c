@@ -25,6 +25,8 @@
  * A listener's memory is counted: one for each slot still open, one for each connection under way,
  * one while a slot accepts. The last one closes the socket. */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -67,6 +69,7 @@ struct listener {
     _Atomic uint32_t refs;
     _Atomic bool closing;
     _Atomic bool paused;
+    _Atomic bool client_first;
     _Atomic bool left; /* connections may be in the backlog that no engine will be told of */
     uint32_t count;
     struct nr_slot slots[];
@@ -151,7 +154,9 @@ static struct nr_accept *take_waiting(struct nr_slot *slot)
 static int32_t settle(struct nr_slot *slot, struct nr_accept *accept, int fd,
                       const struct nr_addr *peer)
 {
-    accept->sock = nr_epoll_sock_adopt(slot->engine, fd, peer);
+    accept->sock = nr_epoll_sock_adopt(
+        slot->engine, fd, peer,
+        atomic_load_explicit(&slot->listener->client_first, memory_order_relaxed));
     accept->peer = *peer;
     return accept->sock != NULL ? NR_OK : NR_EFILES;
 }
@@ -449,6 +454,19 @@ enum nr_code nr_epoll_listener_open(struct nr_io *const *engines, uint32_t count
 struct nr_addr nr_epoll_listener_address(const struct nr_listener *listener)
 {
     return ((const struct listener *)(const void *)listener)->address;
+}
+
+/* TCP_DEFER_ACCEPT counts in seconds, at least one. The price: a connection whose client has not
+ * spoken when the listener closes is reset by the kernel, as those in the backlog are. */
+void nr_epoll_listener_client_first(struct nr_listener *listener, bool on)
+{
+    struct listener *l = of(listener);
+    const int wait_s = on;
+
+    if (atomic_load_explicit(&l->client_first, memory_order_relaxed) == on)
+        return;
+    on = setsockopt(l->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &wait_s, sizeof(wait_s)) == 0 && on;
+    atomic_store_explicit(&l->client_first, on, memory_order_relaxed);
 }
 
 int nr_listener_fd(const struct nr_listener *listener)

@@ -13,6 +13,14 @@
  *   BROKEN     EPOLLERR, or an error that a call gave us. The kernel reports an error once; a
  *              read after that returns 0 and would look like an orderly end.
  *
+ * A socket that is accepted together with its first bytes (io.h, client_first) is young: it is not
+ * registered before it has to be, because most of those that bring one request and go have been
+ * answered and closed by then, and registering costs as much as reading. It has to be when a
+ * read or a write found nothing to do, and 5 ms after accept, so that a watch hears of a peer that
+ * has gone. Being registered edge-triggered reports what is there already, so nothing is
+ * missed. Young sockets stand in a ring in the order of their birth; one that finds it full is
+ * registered at once.
+ *
  * Reading happens in the socket's turn of the ready queue, into a buffer lent at that
  * moment, and the receiver is called back at once: one buffer, warm in the cache, serves
  * all idle connections.
@@ -42,7 +50,10 @@ enum {
     FIN = 1 << 2,
     BROKEN = 1 << 3,
     CONNECTING = 1 << 4,
+    YOUNG = 1 << 5, /* not registered; e->young[young] */
 };
+
+static const uint64_t young_ns = 5000000;
 
 /* An idle connection costs this and malloc's header: 96 bytes. */
 struct epoll_sock {
@@ -54,6 +65,7 @@ struct epoll_sock {
     uint16_t port; /* of the peer, as the next three; struct nr_addr is twice as long */
     uint8_t ip[16];
     uint32_t scope;
+    uint16_t young;
     uint8_t family;
 };
 
@@ -110,9 +122,17 @@ static struct epoll_sock *sock_new(struct nr_epoll *e, int fd, const struct nr_a
     return s;
 }
 
+static void leave_the_young(struct epoll_sock *s)
+{
+    nr_epoll_of(s->base.io)->young[s->young].sock = NULL;
+    s->flags &= (uint16_t)~YOUNG;
+}
+
 static void sock_free(struct epoll_sock *s)
 {
     nr_list_remove(&s->turn.link);
+    if (s->flags & YOUNG)
+        leave_the_young(s);
     close(s->fd); /* also takes it out of epoll: nobody else holds this description */
     atomic_fetch_sub_explicit(&s->base.io->sockets, 1, memory_order_relaxed);
     free(s);
@@ -126,11 +146,57 @@ static bool watch(struct nr_epoll *e, struct epoll_sock *s)
     return epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, s->fd, &event) == 0;
 }
 
-struct nr_sock *nr_epoll_sock_adopt(struct nr_epoll *e, int fd, const struct nr_addr *peer)
+/* ---- youth ---- */
+
+static struct nr_epoll_young *young_at(struct nr_epoll *e, uint32_t at)
+{
+    return &e->young[at % NR_EPOLL_YOUNG_MAX];
+}
+
+/* The kernel will tell of s from now on. When it has no room for that (fs.epoll.max_user_watches),
+ * the socket is as good as broken. */
+static void grow_up(struct epoll_sock *s)
+{
+    leave_the_young(s);
+    if (watch(nr_epoll_of(s->base.io), s))
+        return;
+    s->flags |= BROKEN | FIN | READABLE | WRITABLE;
+    finish(s, NR_OP_WATCH, NR_ERESET);
+    finish(s, NR_OP_WRITABLE, NR_ERESET);
+    if (find(s, NR_OP_RECV) != NULL)
+        nr_engine_kick(s->base.io, &s->turn);
+}
+
+/* Somebody waits for what only the kernel can tell. */
+static inline void need_news(struct epoll_sock *s)
+{
+    if (nr_unlikely(s->flags & YOUNG))
+        grow_up(s);
+}
+
+uint64_t nr_epoll_sock_young_until_ns(struct nr_epoll *e)
+{
+    while (e->young_first != e->young_end && young_at(e, e->young_first)->sock == NULL)
+        e->young_first++;
+    return e->young_first == e->young_end ? UINT64_MAX : young_at(e, e->young_first)->until_ns;
+}
+
+void nr_epoll_sock_grow_up(struct nr_epoll *e)
+{
+    while (nr_epoll_sock_young_until_ns(e) <= e->base.now_ns)
+        grow_up(of(young_at(e, e->young_first)->sock));
+}
+
+struct nr_sock *nr_epoll_sock_adopt(struct nr_epoll *e, int fd, const struct nr_addr *peer,
+                                    bool spoke)
 {
     struct epoll_sock *s = sock_new(e, fd, peer);
 
-    if (!watch(e, s)) {
+    if (spoke && e->young_end - e->young_first < NR_EPOLL_YOUNG_MAX) {
+        s->flags |= YOUNG | READABLE;
+        s->young = (uint16_t)(e->young_end % NR_EPOLL_YOUNG_MAX);
+        *young_at(e, e->young_end++) = (struct nr_epoll_young){&s->base, e->base.now_ns + young_ns};
+    } else if (!watch(e, s)) {
         sock_free(s);
         return NULL;
     }
@@ -302,6 +368,8 @@ void nr_epoll_recv(struct nr_sock *sock, struct nr_recv *recv)
     nr_list_push_front(&s->ops, &recv->op.link); /* the one that is looked for most */
     if (s->flags & READABLE)
         nr_engine_kick(sock->io, &s->turn);
+    else
+        need_news(s);
 }
 
 /* What a read that was not plain success means for the receiver. */
@@ -343,8 +411,9 @@ static void on_turn(struct nr_op *op)
     }
     if (r->buf == NULL)
         nr_buf_put(&io->bufs, buf);
-    if (n < 0 && error == EAGAIN) {
+    if (n < 0 && error == EAGAIN && (s->flags & BROKEN) == 0) {
         s->flags &= (uint16_t)~READABLE;
+        need_news(s);
         return;
     }
     nr_engine_complete(io, recv_op, read_end(s, n, error));
@@ -404,8 +473,10 @@ int64_t nr_epoll_write(struct nr_sock *sock, const struct iovec *parts, int coun
             s->flags |= BROKEN | READABLE;
         return broken_code(errno);
     }
-    if (n < (ssize_t)bytes)
+    if (n < (ssize_t)bytes) {
         s->flags &= (uint16_t)~WRITABLE;
+        need_news(s);
+    }
     return n < 0 ? 0 : n;
 }
 

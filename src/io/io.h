@@ -199,6 +199,11 @@ enum nr_code nr_listener_open(struct nr_io *const *engines, uint32_t count,
 /* The address bound (with the port chosen, when 0 was asked for). */
 struct nr_addr nr_listener_address(const struct nr_listener *listener);
 
+/* Do clients speak first, as in HTTP? If so, where the system can (TCP), a connection is accepted
+ * together with its first bytes, or a second after it stands without any: one wake-up instead of
+ * two. Until then it waits in the system's queue. Off at first; any thread, at any time. */
+void nr_listener_client_first(struct nr_listener *listener, bool on);
+
 struct nr_accept {
     struct nr_op op;
     struct nr_sock *sock; /* set when op.result == NR_OK */

@@ -277,6 +277,7 @@ static const struct nr_io_backend backend = {
     .listener_address = sim_listener_address,
     .accept = sim_listener_accept,
     .listener_close = sim_listener_close,
+    .listener_client_first = sim_listener_client_first,
     .resolve = resolve_start,
     .work = work_start,
     .read_file = read_file,

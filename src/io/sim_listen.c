@@ -206,6 +206,13 @@ void sim_listener_kill(struct sim_listener *listener)
     listener->holds_file = false;
 }
 
+/* A virtual connection is accepted as soon as it stands: an order that every server must bear. */
+void sim_listener_client_first(struct nr_listener *listener, bool on)
+{
+    (void)listener;
+    (void)on;
+}
+
 void sim_listener_close(struct nr_listener *base)
 {
     struct sim_listener *listener = listener_of(base);

@@ -277,6 +277,7 @@ enum nr_code sim_listener_open(struct nr_io *const *engines, uint32_t count,
 struct nr_addr sim_listener_address(const struct nr_listener *listener);
 void sim_listener_accept(struct nr_listener *listener, struct nr_io *io, struct nr_accept *accept);
 void sim_listener_close(struct nr_listener *listener);
+void sim_listener_client_first(struct nr_listener *listener, bool on);
 /* NULL: nobody listens there. */
 struct sim_listener *sim_listener_find(struct sim_host *host, const struct nr_addr *to);
 void sim_listener_enqueue(struct sim_listener *listener, struct sim_conn *conn);

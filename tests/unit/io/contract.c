@@ -54,10 +54,15 @@ struct pair pair_make(struct world *world)
     struct nr_listener *listener;
 
     listener = world_listen(world, &world->b, 1, &connected.connect.to);
+    nr_listener_client_first(listener, world->client_first);
     nr_listener_accept(listener, world->b, &accepted.accept);
     nr_sock_connect(world->a, &connected.connect);
     until(world, &connected);
+    if (world->client_first)
+        say(connected.connect.sock, "!");
     until(world, &accepted);
+    if (world->client_first)
+        hear(world, accepted.accept.sock, "!");
     assert_int_equal(connected.result, NR_OK);
     assert_int_equal(accepted.result, NR_OK);
     nr_listener_close(listener);

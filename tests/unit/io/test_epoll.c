@@ -345,6 +345,124 @@ static void out_of_files_does_not_spin(void **state)
 
 /* ---- signals, files ---- */
 
+/* ---- clients that speak first ---- */
+
+enum { CROWD = NR_EPOLL_YOUNG_MAX + 20 };
+
+/* Blocking sockets of the test's own: what a client does must not depend on the engine. */
+static int client_of(struct nr_listener *listener, const char *says)
+{
+    struct nr_addr address = nr_listener_address(listener);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(address.port)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    assert_int_equal(write(fd, says, strlen(says)), strlen(says));
+    return fd;
+}
+
+static struct nr_sock *accept_one(struct nr_io *io, struct nr_listener *listener)
+{
+    struct waiter accepted = waiter_make();
+
+    nr_listener_accept(listener, io, &accepted.accept);
+    until(io, &accepted);
+    assert_int_equal(accepted.note.result, NR_OK);
+    return accepted.accept.sock;
+}
+
+static void read_one(struct nr_io *io, struct nr_sock *sock, int32_t want)
+{
+    struct waiter received = waiter_make();
+
+    nr_sock_recv(sock, &received.recv);
+    until(io, &received);
+    assert_int_equal(received.note.result, want);
+    nr_buf_put(nr_io_bufs(io), received.recv.buf);
+}
+
+static void clients_that_speak_first_are_accepted_when_they_have(void **state)
+{
+    struct fixture *f = *state;
+    struct nr_listener *listener;
+    struct waiter accepted = waiter_make();
+    uint64_t start_ns;
+    int silent, speaker;
+
+    assert_int_equal(listen_on(f->io, "127.0.0.1:0", 0, &listener, NULL), NR_OK);
+    nr_listener_client_first(listener, true);
+    silent = client_of(listener, "");
+    start_ns = nr_epoll_clock_ns(f->io);
+    speaker = client_of(listener, "hello");
+    nr_listener_accept(listener, f->io, &accepted.accept);
+    until(f->io, &accepted); /* the speaker, though it came later */
+    read_one(f->io, accepted.accept.sock, 5);
+    nr_sock_close(accepted.accept.sock, NR_CLOSE_GRACEFUL);
+    nr_sock_close(accept_one(f->io, listener), NR_CLOSE_GRACEFUL); /* silent, but here */
+    assert_true(nr_epoll_clock_ns(f->io) - start_ns > 500 * ms_ns);
+    nr_listener_close(listener);
+    close(silent);
+    close(speaker);
+}
+
+/* Each is told that its client has gone, whether it was registered at once, because so many came,
+ * or after a while, because nobody read from it. */
+static void a_crowd_of_the_young_hears_who_leaves(void **state)
+{
+    struct fixture *f = *state;
+    static struct waiter watches[CROWD];
+    static struct nr_sock *socks[CROWD];
+    static int clients[CROWD];
+    struct nr_listener *listener;
+
+    assert_int_equal(listen_on(f->io, "127.0.0.1:0", 0, &listener, NULL), NR_OK);
+    nr_listener_client_first(listener, true);
+    for (int i = 0; i < CROWD; i++) {
+        clients[i] = client_of(listener, "x");
+        socks[i] = accept_one(f->io, listener);
+        watches[i] = waiter_make();
+        nr_sock_watch_close(socks[i], &watches[i].op);
+    }
+    for (int i = 0; i < CROWD; i++)
+        close(clients[i]);
+    for (int i = 0; i < CROWD; i++) {
+        until(f->io, &watches[i]);
+        assert_int_equal(watches[i].note.result, NR_ECLOSED);
+        read_one(f->io, socks[i], 1); /* what stood before the FIN */
+        read_one(f->io, socks[i], 0);
+        nr_sock_close(socks[i], NR_CLOSE_GRACEFUL);
+    }
+    nr_listener_close(listener);
+}
+
+static void the_young_close_and_talk_like_others(void **state)
+{
+    struct fixture *f = *state;
+    struct iovec part = {(void *)(uintptr_t) "ok", 2};
+    struct nr_listener *listener;
+    struct nr_sock *sock;
+    char answer[2];
+    int client;
+
+    assert_int_equal(listen_on(f->io, "127.0.0.1:0", 0, &listener, NULL), NR_OK);
+    nr_listener_client_first(listener, true);
+    for (int i = 0; i < 3 * CROWD; i++) { /* round the ring: places are given back */
+        client = client_of(listener, "ping");
+        sock = accept_one(f->io, listener);
+        read_one(f->io, sock, 4);
+        assert_int_equal(nr_sock_write(sock, &part, 1), 2);
+        if (i % 2 == 0) { /* this one asks again, and so is registered */
+            assert_int_equal(write(client, "again", 5), 5);
+            read_one(f->io, sock, 5);
+        }
+        nr_sock_close(sock, NR_CLOSE_GRACEFUL);
+        assert_int_equal(read(client, answer, 2), 2);
+        close(client);
+    }
+    nr_listener_close(listener);
+}
+
 static void signals_complete_whoever_waits(void **state)
 {
     struct fixture *f = *state;
@@ -434,6 +552,9 @@ int main(void)
         STORY(nagle_is_off_on_both_sides),
         STORY(an_inherited_descriptor_is_listened_on),
         STORY(out_of_files_does_not_spin),
+        STORY(clients_that_speak_first_are_accepted_when_they_have),
+        STORY(a_crowd_of_the_young_hears_who_leaves),
+        STORY(the_young_close_and_talk_like_others),
         STORY(signals_complete_whoever_waits),
         STORY(files_are_read_whole_or_not_at_all),
         STORY(randomness_differs_from_engine_to_engine),

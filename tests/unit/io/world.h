@@ -14,6 +14,7 @@ struct world {
     struct nr_io *b;    /* the server's */
     const char *name;   /* "epoll" or "sim" */
     bool real;          /* time passes by itself and resources are the machine's */
+    bool client_first;  /* the client of a pair has said something, and b has read it */
     const char *host_b; /* the IP of b: listen there with port 0 */
     const char
         *name_b; /* a name that resolves to at least host_b; NULL when there is none to count on */

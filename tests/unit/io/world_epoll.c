@@ -8,6 +8,10 @@
 #include "contract.h"
 #include "io/epoll_engine.h"
 
+#ifndef WORLD_CLIENT_FIRST
+#define WORLD_CLIENT_FIRST false
+#endif
+
 enum { ENGINES_MAX = 4 };
 
 struct world_epoll {
@@ -49,6 +53,7 @@ struct world *world_new(void)
     w->base = (struct world){
         .name = "epoll",
         .real = true,
+        .client_first = WORLD_CLIENT_FIRST,
         .host_b = "127.0.0.1",
         .name_b = "localhost",
         .name_bad = "nowhere.onion", /* RFC 7686: never asked in the DNS */

@@ -86,6 +86,7 @@ static const struct nr_option simulate_options[] = {
      "instead of what the configuration says: services.payment.retry.attempts=1;\n"
      "                       with scenario. in front, of what the scenario says; may be repeated"},
     {"json", 0, "FILE", "write the report as JSON; - is standard output, and nothing else there"},
+    {"html", 0, "FILE", "write it as a page with pictures, in one file"},
     {"list", 0, NULL, "name the scenarios that come with the program"},
 };
 

@@ -11,7 +11,7 @@
 #include "foresight/included.h"
 #include "io/process.h"
 
-enum { CONFIG, SEED, SET, JSON, LIST }; /* simulate_options in commands.c */
+enum { CONFIG, SEED, SET, JSON, HTML, LIST }; /* simulate_options in commands.c */
 
 enum { PATH_BYTES = 4096, COLUMNS = 110 };
 
@@ -145,6 +145,17 @@ static int write_json(const struct nr_report *report, const char *path)
     return code;
 }
 
+static int write_html(const struct nr_report *report, const char *path)
+{
+    struct nr_strbuf page = {0};
+    int code;
+
+    nr_report_html(report, &page);
+    code = write_file(path, nr_strbuf_span(&page));
+    nr_strbuf_done(&page);
+    return code;
+}
+
 static int print_text(const struct nr_report *report)
 {
     const char *columns = getenv("COLUMNS");
@@ -168,6 +179,8 @@ static int tell(const struct simulation *s, const struct nr_report *report)
 
     if (json != NULL)
         code = write_json(report, json);
+    if (code == NR_EXIT_OK && s->args->values[HTML] != NULL)
+        code = write_html(report, s->args->values[HTML]);
     if (code == NR_EXIT_OK && (json == NULL || strcmp(json, "-") != 0))
         code = print_text(report);
     return code;

@@ -40,10 +40,16 @@ static const char *const verbs[] = {
     [NR_FAILURE_STATUS] = "answers",
 };
 
+/* A failure of a whole service is said once. */
+static bool says(const struct nr_model_fault *fault)
+{
+    return fault->instance->number == 0 || strchr(fault->conf->instance.ptr, '/') != NULL;
+}
+
 static void say_begin(const struct nr_model_fault *fault)
 {
     const struct nr_failure_conf *conf = fault->conf;
-    const char *name = fault->instance->name.ptr, *verb = verbs[conf->fail];
+    const char *name = conf->instance.ptr, *verb = verbs[conf->fail];
     struct nr_report *report = fault->world->report;
     uint64_t now_ns = nr_sim_now_ns(fault->world->sim);
 
@@ -62,7 +68,8 @@ static void fault_begins(struct nr_sim *sim, struct nr_sim_event *event)
     struct nr_model_instance *instance = fault->instance;
     struct nr_model_faults *faults = &instance->faults;
 
-    say_begin(fault);
+    if (says(fault))
+        say_begin(fault);
     switch ((enum nr_failure)fault->conf->fail) {
     case NR_FAILURE_REFUSE:
         if (faults->dead++ == 0)
@@ -103,8 +110,9 @@ static void fault_ends(struct nr_sim *sim, struct nr_sim_event *event)
     case NR_FAILURE_SLOW: faults->slow = 1; break;
     case NR_FAILURE_STATUS: faults->status = 0; break;
     }
-    nr_report_event(fault->world->report, nr_sim_now_ns(sim), NR_TONE_GOOD, "%s is well again",
-                    instance->name.ptr);
+    if (says(fault))
+        nr_report_event(fault->world->report, nr_sim_now_ns(sim), NR_TONE_GOOD, "%s is well again",
+                        fault->conf->instance.ptr);
 }
 
 /* ---- links ---- */

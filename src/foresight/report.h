@@ -132,5 +132,7 @@ struct nr_report_style {
 void nr_report_text(const struct nr_report *report, const struct nr_report_style *style,
                     struct nr_strbuf *to);
 struct nr_json *nr_report_json(const struct nr_report *report);
+/* One page that needs no other file. */
+void nr_report_html(const struct nr_report *report, struct nr_strbuf *to);
 
 #endif

@@ -25,6 +25,7 @@ static char *all_of(const struct nr_report *report)
     struct nr_strbuf text = {0};
 
     nr_report_text(report, &style, &text);
+    nr_report_html(report, &text);
     nr_strbuf_printf(&text, "%s", dump);
     free(dump);
     nr_json_free(json);
@@ -49,6 +50,35 @@ static void the_same_seed_gives_the_same_bytes(void **state)
     free(one);
     free(again);
     free(two);
+}
+
+static uint32_t count(const char *text, const char *what)
+{
+    uint32_t found = 0;
+
+    for (const char *at = text; (at = strstr(at, what)) != NULL; at++)
+        found++;
+    return found;
+}
+
+/* It needs no other file, and what people write in a scenario stays text. */
+static void the_page_stands_alone(void **state)
+{
+    struct played played;
+    const struct nr_report *report =
+        play(&played, &(struct play){"dead-instance", NULL, {"about=\"<b>&amp;\\\"\""}, {0}, 0});
+    struct nr_strbuf page = {0};
+
+    nr_report_html(report, &page);
+    assert_int_equal(count(page.ptr, "<svg "), 4 + report->instance_count);
+    assert_int_equal(count(page.ptr, "</svg>"), 4 + report->instance_count);
+    assert_int_equal(count(page.ptr, "http://") + count(page.ptr, "https://"), 0);
+    assert_int_equal(count(page.ptr, "<script") + count(page.ptr, "src=") + count(page.ptr, "url("),
+                     0);
+    assert_int_equal(count(page.ptr, "nan") + count(page.ptr, "inf,"), 0);
+    assert_non_null(strstr(page.ptr, "<p>&lt;b&gt;&amp;amp;&quot;</p>"));
+    nr_strbuf_done(&page);
+    play_done(&played);
 }
 
 /* ---- queues ---- */
@@ -168,7 +198,7 @@ static void every_failure_shows_as_its_reason(void **state)
         print_message("# %s\n", cases[i].failure);
         assert_near((double)report->failed, 2500, 0.15);
         assert_true(report->causes[cases[i].cause] > 2000);
-        assert_true(happened(report, "app/0 is well again"));
+        assert_true(happened(report, "is well again"));
         assert_int_equal(report->seconds[49].failed, 0);
         assert_int_equal(report->seconds[110].failed, 0);
         play_done(&played);
@@ -221,6 +251,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_seed_gives_the_same_bytes),
+        cmocka_unit_test(the_page_stands_alone),
         cmocka_unit_test(queues_are_as_long_as_in_the_textbook),
         cmocka_unit_test(a_full_queue_refuses),
         cmocka_unit_test(work_goes_on_for_nobody),

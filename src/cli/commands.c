@@ -30,14 +30,26 @@ static const struct nr_option file_options[] = {
     {"config", 'c', "FILE", "configuration; default: ./naru.yaml; - is standard input"},
 };
 
+/* The order is that of enum in check.c. */
+static const struct nr_option check_options[] = {
+    {"config", 'c', "FILE", "configuration; default: ./naru.yaml; - is standard input"},
+    {"fail-on", 0, "LEVEL", "error (default) or warning: from which findings on it exits with 1"},
+    {"json", 0, NULL, "findings as one JSON document"},
+    {"explain", 0, "CODE", "why a finding hurts and how to mend it, with an example"},
+    {"list", 0, NULL, "all that is looked for"},
+};
+
 static const struct nr_command check = {
     .name = "check",
     .synopsis = "",
     .summary = "say what is wrong with a configuration, and what will hurt",
-    .details = "Exits with 0 when there are no errors (warnings may be printed), 1 when a rule\n"
-               "found an error, 3 when the configuration cannot be loaded.",
-    .options = file_options,
-    .option_count = NR_COUNT(file_options),
+    .details = "A design review: time limits that do not fit together, attempts without time,\n"
+               "single points of failure, secrets in clear and more, each with its line, the\n"
+               "reason and a fix. Errors will fail, warnings will hurt, hints could be better.\n"
+               "Exits with 0 when there is nothing of the level of --fail-on or above, else 1;\n"
+               "3 when the configuration cannot be loaded.",
+    .options = check_options,
+    .option_count = NR_COUNT(check_options),
     .run = nr_cmd_check,
 };
 
@@ -112,7 +124,7 @@ static const struct nr_command config = {
     .synopsis = "schema|docs [PAGE]|print",
     .summary = "print the JSON Schema, a reference page, or the effective configuration",
     .details = "schema   JSON Schema (2020-12) for editors\n"
-               "docs     the reference in Markdown: config (default), reasons or cli\n"
+               "docs     the reference in Markdown: config (default), reasons, findings or cli\n"
                "print    the configuration with all defaults, as YAML",
     .options = file_options,
     .option_count = NR_COUNT(file_options),

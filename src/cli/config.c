@@ -28,11 +28,16 @@ static int print_docs(const char *page)
         nr_page_reasons(stdout);
         return NR_EXIT_OK;
     }
+    if (strcmp(page, "findings") == 0) {
+        nr_page_findings(stdout);
+        return NR_EXIT_OK;
+    }
     if (strcmp(page, "cli") == 0) {
         nr_page_cli(stdout);
         return NR_EXIT_OK;
     }
-    fprintf(stderr, "naru config docs: no page '%s'; there are config, reasons and cli\n", page);
+    fprintf(stderr, "naru config docs: no page '%s'; there are config, reasons, findings and cli\n",
+            page);
     return NR_EXIT_USAGE;
 }
 

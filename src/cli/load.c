@@ -104,7 +104,7 @@ void nr_cli_print_diags(const struct nr_diags *diags)
         char text[1024];
 
         nr_diag_format(diag, text, sizeof(text));
-        fprintf(stderr, "%s%s%s%s", diag->level == NR_DIAG_WARNING ? "warning: " : "", text,
+        fprintf(stderr, "%s%s%s%s", diag->level != NR_DIAG_ERROR ? "warning: " : "", text,
                 diag->fix != NULL ? ": " : "", diag->fix != NULL ? diag->fix : "");
         if (diag->code != NULL && strcmp(diag->code, "config") != 0)
             fprintf(stderr, " [%s]", diag->code);
@@ -169,6 +169,15 @@ int nr_cli_load_as(const struct nr_cli_load *load, struct nr_config **ret_config
 int nr_cli_load(const char *path, struct nr_config **ret_config)
 {
     return nr_cli_load_files(path, NULL, ret_config);
+}
+
+int nr_cli_load_quietly(const char *path, struct nr_diags *diags, struct nr_config **ret_config)
+{
+    enum nr_code code =
+        nr_config_load(nr_section_roots, NR_SECTION_COUNT, &source, path, diags, ret_config);
+
+    nr_diags_sort(diags);
+    return code == NR_OK ? NR_EXIT_OK : NR_EXIT_CONFIG;
 }
 
 enum nr_code nr_cli_reload(const char *path, const struct nr_span *text, struct nr_cli_files *files,

@@ -30,6 +30,9 @@ struct nr_cli_load {
 };
 int nr_cli_load_as(const struct nr_cli_load *load, struct nr_config **ret_config);
 
+/* The same, printing nothing: what is wrong is in diags, which the caller has init-ed. */
+int nr_cli_load_quietly(const char *path, struct nr_diags *diags, struct nr_config **ret_config);
+
 /* The same, telling what was read; files may be NULL. */
 int nr_cli_load_files(const char *path, struct nr_cli_files *files, struct nr_config **ret_config);
 

@@ -4,6 +4,7 @@
 #include "base/reason.h"
 #include "cli/command.h"
 #include "codec/h1.h"
+#include "foresight/review.h"
 
 static const char generated[] =
     "<!-- Made by `naru config docs %s`; edit the tables in the source, not this page. -->\n\n";
@@ -44,6 +45,13 @@ void nr_page_reasons(FILE *to)
         else
             fprintf(to, "| `%s` | – |\n", nr_h1_reason_text(reason));
     }
+}
+
+void nr_page_findings(FILE *to)
+{
+    fputs("# Findings of naru check\n\n", to);
+    fprintf(to, generated, "findings");
+    nr_review_page(to);
 }
 
 void nr_page_cli(FILE *to)

@@ -8,6 +8,9 @@
 /* Every reason for which naru answers by itself: docs/reference/reasons.md. */
 void nr_page_reasons(FILE *to);
 
+/* Everything that naru check looks for: docs/reference/findings.md. */
+void nr_page_findings(FILE *to);
+
 /* Commands, options, exit codes: docs/reference/cli.md. */
 void nr_page_cli(FILE *to);
 

@@ -10,11 +10,3 @@ const struct nr_schema_root *const nr_section_roots[NR_SECTION_COUNT] = {
     &nr_gateway_conf_root, &nr_callers_conf_root, &nr_services_conf_root, &nr_limits_conf_root,
     &nr_observe_conf_root, &nr_dns_conf_root,     &nr_admin_conf_root,
 };
-
-void nr_section_check(const struct nr_config *config, struct nr_diags *diags)
-{
-    const struct nr_check_rules sets[] = {nr_service_check_rules, nr_gateway_check_rules,
-                                          nr_gateway_shadow_rules};
-
-    nr_check_run(config, sets, NR_COUNT(sets), diags);
-}

@@ -33,3 +33,16 @@ void nr_check_found(struct nr_check_finder *finder, const struct nr_section *at,
     nr_diags_add(finder->diags, finder->rule->level, finder->rule->code,
                  nr_section_where(at, field), at->path, fix, "%s", text);
 }
+
+void nr_check_found_at(struct nr_check_finder *finder, struct nr_place place, const char *path,
+                       const char *fix, const char *format, ...)
+{
+    char text[NR_ERR_TEXT_BYTES];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    nr_diags_add(finder->diags, finder->rule->level, finder->rule->code, place, path, fix, "%s",
+                 text);
+}

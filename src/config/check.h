@@ -35,4 +35,9 @@ void nr_check_run(const struct nr_config *config, const struct nr_check_rules *s
 void nr_check_found(struct nr_check_finder *finder, const struct nr_section *at, const char *field,
                     const char *fix, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/* The same for what stands somewhere in the tree, rather than in a section. */
+void nr_check_found_at(struct nr_check_finder *finder, struct nr_place place, const char *path,
+                       const char *fix, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
 #endif

@@ -154,6 +154,11 @@ const struct nr_schema_root *nr_config_root(const struct nr_config *config, uint
     return config->roots[index];
 }
 
+const struct nr_node *nr_config_tree(const struct nr_config *config)
+{
+    return config->tree;
+}
+
 struct nr_place nr_config_where(const struct nr_config *config, const char *path)
 {
     char shorter[512];

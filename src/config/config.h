@@ -46,6 +46,9 @@ const void *nr_config_get(const struct nr_config *config, const struct nr_schema
 uint32_t nr_config_root_count(const struct nr_config *config);
 const struct nr_schema_root *nr_config_root(const struct nr_config *config, uint32_t index);
 
+/* All of it as written, includes merged and variables replaced. Never NULL. */
+const struct nr_node *nr_config_tree(const struct nr_config *config);
+
 /* Where "services.orders.retry" was written, or the nearest that encloses it. */
 struct nr_place nr_config_where(const struct nr_config *config, const char *path);
 

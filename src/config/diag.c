@@ -19,15 +19,15 @@ static const char *copy(struct nr_diags *diags, const char *text)
     return text == NULL ? NULL : nr_arena_dup(diags->arena, nr_span_of(text)).ptr;
 }
 
-/* The slot for one more, or NULL. An error takes the place of the last warning
- * when the list is full, because the error is why the configuration is refused. */
+/* The slot for one more, or NULL. When the list is full, what is worse takes the place of the last
+ * that is less so, because an error is why the configuration is refused. */
 static struct nr_diag *slot(struct nr_diags *diags, enum nr_diag_level level)
 {
     if (diags->count < diags->max)
         return &diags->items[diags->count++];
     diags->dropped++;
-    for (uint32_t i = diags->count; level == NR_DIAG_ERROR && i-- > 0;)
-        if (diags->items[i].level == NR_DIAG_WARNING)
+    for (uint32_t i = diags->count; i-- > 0;)
+        if (diags->items[i].level > level)
             return &diags->items[i];
     return NULL;
 }
@@ -37,10 +37,9 @@ static void add(struct nr_diags *diags, struct nr_diag what, const char *format,
     struct nr_diag *diag = slot(diags, what.level);
     char text[TEXT_BYTES_MAX];
 
-    if (what.level == NR_DIAG_ERROR)
-        diags->errors++;
-    else
-        diags->warnings++;
+    diags->errors += what.level == NR_DIAG_ERROR;
+    diags->warnings += what.level == NR_DIAG_WARNING;
+    diags->hints += what.level == NR_DIAG_HINT;
     if (diag == NULL)
         return;
     vsnprintf(text, sizeof(text), format, args);
@@ -106,6 +105,14 @@ size_t nr_diag_format(const struct nr_diag *diag, char *to, size_t room)
     if (len < 0 || room == 0)
         return 0;
     return (size_t)len < room ? (size_t)len : room - 1;
+}
+
+const char *nr_diag_level_name(enum nr_diag_level level)
+{
+    static const char *const names[] = {
+        [NR_DIAG_ERROR] = "error", [NR_DIAG_WARNING] = "warning", [NR_DIAG_HINT] = "hint"};
+
+    return names[level];
 }
 
 enum nr_code nr_diags_code(const struct nr_diags *diags, struct nr_err *err)

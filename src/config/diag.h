@@ -26,6 +26,7 @@ struct nr_place {
 enum nr_diag_level {
     NR_DIAG_ERROR,   /* the configuration is refused */
     NR_DIAG_WARNING, /* it works, and will hurt */
+    NR_DIAG_HINT,    /* it works, and could be better */
 };
 
 struct nr_diag {
@@ -44,9 +45,10 @@ struct nr_diags {
     struct nr_diag *items;  /* in the arena */
     uint32_t count;
     uint32_t max;
-    uint32_t dropped; /* did not fit; still counted in errors and warnings */
+    uint32_t dropped; /* did not fit; still counted below */
     uint32_t errors;
     uint32_t warnings;
+    uint32_t hints;
 };
 
 /* max 0 means NR_DIAGS_MAX. The arena must outlive the list. */
@@ -67,6 +69,9 @@ void nr_diags_sort(struct nr_diags *diags);
 /* "FILE:LINE:COLUMN: TEXT" (without the place when there is none), NUL-terminated, cut to room.
  * Returns the length of what was written. */
 size_t nr_diag_format(const struct nr_diag *diag, char *to, size_t room);
+
+/* "error", "warning", "hint" */
+const char *nr_diag_level_name(enum nr_diag_level level);
 
 /* Turn the first error into err and return NR_ECONFIG; NR_OK when there is no error. */
 enum nr_code nr_diags_code(const struct nr_diags *diags, struct nr_err *err) NR_MUST_USE;

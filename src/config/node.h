@@ -62,8 +62,9 @@ enum nr_node_kind { NR_NODE_SCALAR, NR_NODE_SEQUENCE, NR_NODE_MAPPING };
 
 struct nr_node {
     enum nr_node_kind kind;
-    bool quoted; /* a scalar in quotes or a block: always text, never null, bool or number */
-    bool null;   /* a plain scalar that is empty, ~ or null: as if it had not been written */
+    bool quoted;   /* a scalar in quotes or a block: always text, never null, bool or number */
+    bool variable; /* a scalar with ${NAME} whose value does not stand in the file */
+    bool null;     /* a plain scalar that is empty, ~ or null: as if it had not been written */
     struct nr_place place;
     struct nr_span text; /* scalar: NUL-terminated in the arena, variables replaced */
     struct nr_span key;  /* of this entry in its mapping, NUL-terminated; ptr NULL elsewhere */

@@ -110,6 +110,7 @@ static void on_scalar(struct builder *b, const yaml_event_t *event)
     node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     node->null = !node->quoted && plain_null(text);
     node->text = nr_tree_interpolate(b->arena, b->source, place, text, b->diags);
+    node->variable = strstr(text.ptr, "${") != NULL && strstr(text.ptr, ":-") == NULL;
 }
 
 /* Returns false to stop: there is no way to go on below a key that is no text, or deeper. */

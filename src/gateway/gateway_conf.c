@@ -198,6 +198,9 @@ static const struct nr_schema_field callers_fields[] = {
     {.name = "timeout", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_callers_conf, timeout_ns),
      .min = "1ms", .max = "24h",
      .doc = "After how long the clients give up."},
+    {.name = "attempts", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_callers_conf, attempts),
+     .value = "1", .min = "1", .max = "100",
+     .doc = "How often the clients try, all in all."},
 };
 
 static const struct nr_schema callers_schema = {

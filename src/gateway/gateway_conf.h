@@ -81,6 +81,7 @@ struct nr_gateway_conf {
 struct nr_callers_conf {
     struct nr_section at;
     uint64_t timeout_ns; /* 0: not declared */
+    uint32_t attempts;   /* of each request, at least 1 */
 };
 
 extern const struct nr_schema_root nr_gateway_conf_root;

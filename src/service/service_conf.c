@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "codec/head.h"
+#include "config/text.h"
 
 /* service_conf.h gives the list two names. */
 _Static_assert(offsetof(struct nr_service_conf, found.list) ==
@@ -191,6 +192,14 @@ static const struct nr_schema_field service_fields[] = {
     {.name = "own_timeout", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_service_conf, own_timeout_ns),
      .min = "1ms", .max = "24h",
      .doc = "After how long the service gives up by itself, for `naru check`."},
+    {.name = "own_idle_timeout", .type = NR_SCHEMA_DURATION,
+     NR_SCHEMA_AT(struct nr_service_conf, own_idle_timeout_ns), .min = "1ms", .max = "24h",
+     .doc = "After how long the service closes an idle connection (its keep-alive timeout), for `naru check`."},
+    {.name = "capacity", .type = NR_SCHEMA_RATE, NR_SCHEMA_AT(struct nr_service_conf, capacity),
+     .doc = "Requests that one instance bears, such as 200/s, for `naru check`."},
+    {.name = "calls", .type = NR_SCHEMA_LIST, .element = NR_SCHEMA_STRING,
+     NR_SCHEMA_MANY(struct nr_service_conf, calls, call_count), .min = "1", .max = "64",
+     .doc = "Services of this file that the service itself calls, for `naru check`."},
     {.name = "balance", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_service_conf, balance),
      .section = &nr_balance_schema,
      .doc = "How an instance is picked: an algorithm, or a mapping."},
@@ -213,11 +222,31 @@ static const struct nr_schema service_schema = {
     .name_offset = offsetof(struct nr_service_conf, name),
 };
 
+static void check_calls(const struct nr_config *config, struct nr_diags *diags)
+{
+    const struct nr_services_conf *services = nr_services_conf_of(config);
+
+    for (uint32_t i = 0; i < services->count; i++)
+        for (uint32_t j = 0; j < services->items[i].call_count; j++) {
+            struct nr_span name = services->items[i].calls[j];
+            struct nr_suggest suggest;
+
+            if (nr_service_conf_find(services, name) != NULL)
+                continue;
+            nr_suggest_init(&suggest, name);
+            for (uint32_t k = 0; k < services->count; k++)
+                nr_suggest_try(&suggest, services->items[k].name);
+            nr_section_error(&services->items[i].at, "calls", diags, NULL,
+                             "unknown service '%s'%s", name.ptr,
+                             nr_suggest_text(&suggest, diags->arena));
+        }
+}
+
 const struct nr_schema_root nr_services_conf_root = {
     .field = {.name = "services", .type = NR_SCHEMA_MAP,
               NR_SCHEMA_MANY(struct nr_services_conf, items, count),
               .section = &service_schema, .doc = "The services that naru calls, by name."},
-    .bytes = sizeof(struct nr_services_conf),
+    .bytes = sizeof(struct nr_services_conf), .check = check_calls,
 };
 
 static const struct nr_schema_field dns_fields[] = {

@@ -101,7 +101,11 @@ struct nr_service_conf {
             uint32_t instance_count;
         };
     };
-    uint64_t own_timeout_ns; /* what the service says of itself; 0: not declared */
+    uint64_t own_timeout_ns;      /* what the service says of itself; 0: not declared */
+    uint64_t own_idle_timeout_ns; /* likewise */
+    struct nr_rate capacity;      /* of one instance; per_ns 0: not declared */
+    struct nr_span *calls;        /* other services, by name; they exist: checked at load */
+    uint32_t call_count;
     struct nr_balance_conf balance;
     uint32_t proxy_protocol;       /* enum nr_proxy_out; only for TCP listeners */
     struct nr_health_conf *health; /* NULL: none */

@@ -9,6 +9,7 @@
 
 #include "admin/admin_conf.h"
 #include "base/assert.h"
+#include "foresight/review.h"
 #include "gateway/gateway_conf.h"
 #include "observe/observe_conf.h"
 #include "service/service_conf.h"
@@ -19,9 +20,6 @@ static const struct nr_schema_root *const roots[] = {
     &nr_gateway_conf_root, &nr_callers_conf_root, &nr_services_conf_root,
     &nr_observe_conf_root, &nr_dns_conf_root,     &nr_admin_conf_root,
 };
-
-static const struct nr_check_rules *const rules[] = {&nr_service_check_rules,
-                                                     &nr_gateway_check_rules};
 
 static const char *get_variable(void *arg, const char *name)
 {
@@ -84,8 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     config = load((struct nr_span){(const char *)data, size}, &diags);
     if (config != NULL) {
         check_round_trip(config, &diags);
-        for (size_t i = 0; i < NR_COUNT(rules); i++)
-            nr_check_run(config, rules[i], 1, &diags);
+        nr_review(config, &diags);
     }
     for (uint32_t i = 0; i < diags.count; i++) {
         char line[512];

@@ -76,6 +76,7 @@ static void page_is_current(void (*page)(FILE *to), const char *path, const char
 static void test_the_other_pages_are_current(void **state)
 {
     page_is_current(nr_page_reasons, "docs/reference/reasons.md", "reasons");
+    page_is_current(nr_page_findings, "docs/reference/findings.md", "findings");
     page_is_current(nr_page_cli, "docs/reference/cli.md", "cli");
 }
 

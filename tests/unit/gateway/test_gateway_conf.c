@@ -249,44 +249,6 @@ static void test_findings(void **state)
          "'b:1', 'a:1'], health: /h}}",
          "instance-repeated", "naru.yaml:2:42: instance a:1 of service 's' is listed twice",
          NR_DIAG_WARNING},
-        /* P2: client 3 s < gateway 5 s < service 15 s */
-        {"gateway: {listen: [':1'], deadline: 5s, routes: [{service: s}]}\ncallers: {timeout: 3s}\n"
-         "services: {s: {own_timeout: 15s, " TWO "}}",
-         NULL, NULL, NR_DIAG_ERROR},
-        {"gateway: {listen: [':1'], deadline: 5s, routes: [{service: s}, {match: /b, service: "
-         "s}]}\n"
-         "callers: {timeout: 6s}\nservices: {s: {" TWO "}}",
-         "timeouts-inverted",
-         "naru.yaml:1:37: timeouts are inverted: clients wait 6000ms, the gateway only 5000ms",
-         NR_DIAG_ERROR},
-        {"gateway: {listen: [':1'], routes: [{service: s, deadline: 2s}]}\ncallers: {timeout: 2s}\n"
-         "services: {s: {" TWO "}}",
-         "timeouts-inverted",
-         "naru.yaml:1:59: timeouts are inverted: clients wait 2000ms, the gateway only 2000ms",
-         NR_DIAG_ERROR},
-        {"gateway: {listen: [':1'], routes: [{service: s}, {match: /b, service: s}]}\n"
-         "services: {s: {own_timeout: 4s, " TWO "}}",
-         "timeouts-inverted",
-         "naru.yaml:2:29: timeouts are inverted: route '/*' waits 5000ms, service 's' gives up "
-         "after "
-         "4000ms",
-         NR_DIAG_ERROR},
-        {"gateway: {listen: [':1'], deadline: none, routes: [{service: s}]}\n"
-         "services: {s: {own_timeout: 4s, " TWO "}}",
-         "timeouts-inverted",
-         "naru.yaml:2:29: timeouts are inverted: route '/*' waits beyond 4000ms, service 's' gives "
-         "up "
-         "after 4000ms",
-         NR_DIAG_ERROR},
-        {"gateway: {listen: [':1'], deadline: 5s, routes: [{service: s}]}\n"
-         "services: {s: {timeouts: {attempt: 2500ms}, " TWO "}}",
-         NULL, NULL, NR_DIAG_ERROR},
-        {"gateway: {listen: [':1'], deadline: 5s, routes: [{service: s}]}\n"
-         "services: {s: {timeouts: {attempt: 2501ms}, " TWO "}}",
-         "attempts-beyond-deadline",
-         "naru.yaml:2:36: 2 attempts of 2501ms on service 's' can't fit into the deadline of route "
-         "'/*', 5000ms",
-         NR_DIAG_ERROR},
         {"gateway: {listen: [':1'], routes: [{match: /a, service: s},\n {match: /a, service: "
          "s}]}\nservices: {s: {" TWO "}}",
          "route-unreachable",

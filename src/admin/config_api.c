@@ -14,7 +14,7 @@
 
 /* ---- shapes ---- */
 
-static const char *const levels[] = {"error", "warning", NULL};
+static const char *const levels[] = {"error", "warning", "hint", NULL};
 
 /* clang-format off */
 

@@ -67,7 +67,7 @@ static const struct nr_option explain_options[] = {
     {"reason", 0, "REASON", "only those; alone: what the reason means and what to do"},
     {"service", 0, "NAME", "only those for this service"},
     {"admin", 0, "ADDRESS", "where naru's admin listener is; default: admin.listen of the file"},
-    {"token-file", 0, "FILE", "holds the admin token; default: $NARU_ADMIN_TOKEN"},
+    {"token-file", 0, "FILE", "holds the admin token; default: $NARU_ADMIN_TOKEN, else the file's"},
 };
 
 static const struct nr_command explain = {

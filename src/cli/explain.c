@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "admin/admin_conf.h"
+#include "admin/token.h"
 #include "base/json.h"
 #include "base/strbuf.h"
 #include "cli/fetch.h"
@@ -15,7 +16,7 @@
 #include "foresight/explain.h"
 #include "io/process.h"
 
-enum { TOKEN_BYTES_MAX = 4096, ADDRESS_BYTES = 256 };
+enum { ADDRESS_BYTES = 256 };
 
 #define ADMIN_DEFAULT "127.0.0.1:9900"
 
@@ -32,55 +33,68 @@ static int usage(const char *what)
 
 /* ---- where and with what ---- */
 
-/* The default file need not be there: naru may run without one. */
-static int find_address(const struct nr_args *args, char to[ADDRESS_BYTES])
-{
-    const char *path = value(args, NR_EXPLAIN_CONFIG);
-    struct nr_config *config = NULL;
-    const struct nr_admin_conf *admin;
-    int code;
+/* Whom to ask, and with what. */
+struct door {
+    char address[ADDRESS_BYTES];
+    struct nr_admin_token token; /* len 0: none */
+};
 
-    if (value(args, NR_EXPLAIN_ADMIN) != NULL) {
-        snprintf(to, ADDRESS_BYTES, "%s", value(args, NR_EXPLAIN_ADMIN));
-        return NR_EXIT_OK;
-    }
-    snprintf(to, ADDRESS_BYTES, ADMIN_DEFAULT);
-    if (path == NULL && nr_process_file_stamp(NR_CONFIG_PATH_DEFAULT) == 0)
-        return NR_EXIT_OK;
-    code = nr_cli_load(path, &config);
-    if (code != NR_EXIT_OK)
-        return code;
-    admin = nr_admin_conf_of(config);
+static int enter_by(const struct nr_config *config, struct door *door)
+{
+    const struct nr_admin_conf *admin = nr_admin_conf_of(config);
+    struct nr_err err = {0};
+
     if (admin->listen.kind == NR_CONFIG_ADDRESS_NONE) {
         fputs("naru explain: the configuration has no admin listener (admin.listen: none), so "
               "nobody can be asked\n",
               stderr);
-        code = NR_EXIT_ADMIN;
-    } else {
-        snprintf(to, ADDRESS_BYTES, "%s", admin->listen.text.ptr);
+        return NR_EXIT_ADMIN;
     }
+    snprintf(door->address, sizeof(door->address), "%s", admin->listen.text.ptr);
+    if (nr_admin_token_load(admin, &door->token, &err) == NR_OK)
+        return NR_EXIT_OK;
+    fprintf(stderr, "naru explain: %s\n", err.text);
+    return NR_EXIT_CONFIG;
+}
+
+/* The default file need not be there: naru may run without one. */
+static int find_door(const struct nr_args *args, struct door *door)
+{
+    const char *path = value(args, NR_EXPLAIN_CONFIG);
+    struct nr_config *config = NULL;
+    int code;
+
+    if (value(args, NR_EXPLAIN_ADMIN) != NULL) {
+        snprintf(door->address, sizeof(door->address), "%s", value(args, NR_EXPLAIN_ADMIN));
+        return NR_EXIT_OK;
+    }
+    snprintf(door->address, sizeof(door->address), ADMIN_DEFAULT);
+    if (path == NULL && nr_process_file_stamp(NR_CONFIG_PATH_DEFAULT) == 0)
+        return NR_EXIT_OK;
+    code = nr_cli_load(path, &config);
+    if (code == NR_EXIT_OK)
+        code = enter_by(config, door);
     nr_config_unref(config);
     return code;
 }
 
-/* Malloc'ed into *ret_token; NULL: there is none. */
-static int find_token(const struct nr_args *args, char **ret_token)
+/* A token that is given stands instead of the configuration's. */
+static int find_token(const struct nr_args *args, struct door *door)
 {
     const char *path = value(args, NR_EXPLAIN_TOKEN_FILE);
-    const char *given = getenv("NARU_ADMIN_TOKEN");
+    struct nr_admin_conf given = {0};
     struct nr_err err = {0};
-    size_t len;
 
-    if (path == NULL) {
-        *ret_token = given == NULL ? NULL : strdup(given);
+    if (path != NULL)
+        given.token_file = nr_span_of(path);
+    else if (getenv("NARU_ADMIN_TOKEN") != NULL)
+        given.token = nr_span_of(getenv("NARU_ADMIN_TOKEN"));
+    else
         return NR_EXIT_OK;
-    }
-    if (nr_process_read_file(path, TOKEN_BYTES_MAX, ret_token, &len, &err) != NR_OK) {
-        fprintf(stderr, "naru explain: %s: %s\n", path, err.text);
-        return NR_EXIT_USAGE;
-    }
-    (*ret_token)[strcspn(*ret_token, "\r\n")] = '\0';
-    return NR_EXIT_OK;
+    if (nr_admin_token_load(&given, &door->token, &err) == NR_OK)
+        return NR_EXIT_OK;
+    fprintf(stderr, "naru explain: %s%s\n", path != NULL ? "" : "NARU_ADMIN_TOKEN: ", err.text);
+    return NR_EXIT_USAGE;
 }
 
 /* ---- asking ---- */
@@ -178,28 +192,27 @@ static int print(const struct nr_args *args, const char *address, const struct n
 
 static int ask(const struct nr_args *args)
 {
-    char address[ADDRESS_BYTES], *token = NULL;
+    struct door door = {.token.len = 0};
     struct nr_strbuf target = {0};
     struct nr_fetched got = {0};
     struct nr_err err = {0};
-    int code = find_address(args, address);
+    int code = find_door(args, &door);
 
     if (code == NR_EXIT_OK)
-        code = find_token(args, &token);
+        code = find_token(args, &door);
     if (code != NR_EXIT_OK)
         return code;
     put_target(args, &target);
-    if (nr_cli_fetch(&(struct nr_fetch){.address = address,
+    if (nr_cli_fetch(&(struct nr_fetch){.address = door.address,
                                         .path = nr_strbuf_span(&target),
-                                        .token = nr_span_of(token == NULL ? "" : token)},
+                                        .token = {door.token.text, door.token.len}},
                      &got, &err) != NR_OK) {
         fprintf(stderr, "naru explain: %s\n", err.text);
         code = err.code == NR_EINVAL ? NR_EXIT_USAGE : NR_EXIT_ADMIN;
     } else {
-        code = print(args, address, &got);
+        code = print(args, door.address, &got);
     }
     free(got.body);
-    free(token);
     nr_strbuf_done(&target);
     return code;
 }

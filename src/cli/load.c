@@ -158,8 +158,8 @@ int nr_cli_load_as(const struct nr_cli_load *load, struct nr_config **ret_config
         code = nr_config_load_bytes(load->roots, load->root_count, &setting, load->path,
                                     nr_span_of(load->text), &diags, ret_config);
     else
-        code = nr_config_load(load->roots, load->root_count, &setting, load->path, &diags,
-                              ret_config);
+        code =
+            nr_config_load(load->roots, load->root_count, &setting, load->path, &diags, ret_config);
     nr_diags_sort(&diags);
     nr_cli_print_diags(&diags);
     nr_arena_done(&arena);

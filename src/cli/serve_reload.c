@@ -16,6 +16,7 @@
 #include "cli/sections.h"
 #include "cli/serve.h"
 #include "config/section.h"
+#include "foresight/review.h"
 #include "io/notify.h"
 #include "service/service_conf.h"
 
@@ -292,7 +293,7 @@ static void load(struct nr_work *work)
         add_error(job, err.text);
         drop_config(job);
     } else if (job->change.dry_run) {
-        nr_section_check(job->config, &job->findings);
+        nr_review(job->config, &job->findings);
     }
 }
 

@@ -344,6 +344,17 @@ static const struct nr_review_essay essays[] = {
                    "  orders: { instances: [\"10.0.0.1:80\", \"10.0.1.1:80\"], health: /healthz, "
                    "balance: { algorithm: sticky, cookie: { secret: \"${STICKY_SECRET}\" } } }",
     },
+    {
+        .code = "admin-open",
+        .why = "Whoever reaches the admin listener and learns the token commands naru. HTTP "
+               "without TLS "
+               "shows the token to everybody on the way, and a slip in a firewall is enough.",
+        .mend =
+            "Listen on loopback or a Unix socket. From elsewhere: ssh -L, or a proxy with TLS on "
+            "the same machine.",
+        .example = "gateway: { listen: [\":8080\"] }\n"
+                   "admin: { listen: \"127.0.0.1:9900\" }",
+    },
 };
 
 const struct nr_review_essay *nr_review_essay(const char *code)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* review_secrets.c - secrets that stand in the file.
+/* review_secrets.c - secrets that stand in the file, and doors that stand open.
  *
  * By three signs: the name of the field ("password", "Authorization"), the look of the value (a
  * private key, a token of a well-known service, a URL with a password), or both in one text
@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "admin/admin_conf.h"
 #include "base/compiler.h"
 #include "config/units.h"
 #include "foresight/review_rules.h"
@@ -159,9 +160,25 @@ static void find_secrets(const struct nr_config *config, struct nr_check_finder 
     look(finder, nr_config_tree(config), (struct nr_span){NULL, 0}, "");
 }
 
+/* ---- the operators' side ---- */
+
+static void find_open_admin(const struct nr_config *config, struct nr_check_finder *finder)
+{
+    const struct nr_admin_conf *admin = nr_admin_conf_of(config);
+
+    if (admin->listen.kind != NR_CONFIG_ADDRESS_NONE && !nr_admin_conf_is_local(admin))
+        nr_check_found(finder, &admin->at, "listen",
+                       "listen on 127.0.0.1 or unix:/path, and let ssh or a TLS proxy lead there",
+                       "the admin listener on %s can be reached from other machines, and its token "
+                       "travels in clear",
+                       admin->listen.text.ptr);
+}
+
 static const struct nr_check_rule rules[] = {
     {"secret-in-clear", NR_DIAG_WARNING,
      "A value that looks like a password, key or token, written into the file.", find_secrets},
+    {"admin-open", NR_DIAG_WARNING, "An admin listener that other machines can reach.",
+     find_open_admin},
 };
 
 const struct nr_check_rules nr_review_secret_rules = {rules, NR_COUNT(rules)};

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`naru explain`: the records of a naru that runs, in words, and clear refusals when there are none."""
 
+import contextlib
 import json
 import os
 import socket
@@ -25,6 +26,12 @@ def shop(t):
 
 def explain(naru, *words, **more):
     return run_naru("explain", "-c", naru.config_path, *words, **more)
+
+
+def answered(naru):
+    with contextlib.suppress(OSError):
+        return naru.request("GET", "/")
+    return None
 
 
 def one_line(t, done, code, pattern):
@@ -117,6 +124,24 @@ def _(t):
     one_line(t, done, FAILURE, r"no record of this id: naru has not carried any request yet")
 
 
+@test("a naru with a token: from the configuration, and none or a wrong one")
+def _(t):
+    naru = t.naru_stopped(config_text="""
+        gateway: {listen: ["127.0.0.1:{port}"], routes: [{match: {path: "/*"}, respond: {body: hi}}]}
+        admin: {listen: "127.0.0.1:{admin_port}", token: correct-horse-battery}
+        """)
+    naru.start(wait=False)
+    request_id = t.eventually(lambda: answered(naru), "an answer").header("X-Request-Id")
+    done = t.eventually(lambda: (r := explain(naru, request_id)).returncode == OK and r, "a record")
+    t.matches(done.stdout, r"GET / -> 200 in .*\n.*\n\nNaru answered this itself: the route says so")
+    admin = f"127.0.0.1:{naru.admin_port}"
+    one_line(t, run_naru("explain", "--admin", admin, request_id), ADMIN, r"wants a token")
+    one_line(t, explain(naru, request_id, env={"NARU_ADMIN_TOKEN": "another-horse-battery"}), ADMIN,
+             r"wants a token")
+    one_line(t, explain(naru, request_id, env={"NARU_ADMIN_TOKEN": "short"}), USAGE,
+             r"NARU_ADMIN_TOKEN: .*bytes")
+
+
 @test("one clear line when there is nothing to tell")
 def _(t):
     naru = shop(t)
@@ -166,8 +191,8 @@ def _(t):
             seen.append(peer.recv(65536))
             peer.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
 
-    for words, env in ((("--token-file", t.path("token", "s3cret\n")), {}),
-                       ((), {"NARU_ADMIN_TOKEN": "s3cret"})):
+    for words, env in ((("--token-file", t.path("token", "correct-horse-battery\n")), {}),
+                       ((), {"NARU_ADMIN_TOKEN": "correct-horse-battery"})):
         seen = []
         with socket.create_server(("127.0.0.1", 0)) as listener:
             thread = threading.Thread(target=take, args=(listener, seen))
@@ -176,7 +201,7 @@ def _(t):
                      *words, env=env)
             thread.join()
         t.matches(seen[0].decode(), r"^GET /v1/requests/a%20b HTTP/1\.1\r\n")
-        t.matches(seen[0].decode(), r"\r\nAuthorization: Bearer s3cret\r\n")
+        t.matches(seen[0].decode(), r"\r\nAuthorization: Bearer correct-horse-battery\r\n")
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ struct world {
 
 static const char *environment(void *arg, const char *name)
 {
-    return strcmp(name, "STICKY_SECRET") == 0 || strcmp(name, "SECRET") == 0 ? "correct horse battery"
-                                                                             : NULL;
+    return strcmp(name, "STICKY_SECRET") == 0 || strcmp(name, "SECRET") == 0
+               ? "correct horse battery"
+               : NULL;
 }
 
 static void review(struct world *w, const char *text)
@@ -181,6 +182,12 @@ static const struct {
     {"regex-unneeded", "gateway: {listen: [':1'], routes: [{match: {path_regex: '/a/[0-9]+'}, service: s}]}\nservices: {s: {" TWO "}}",
      "1:57 path_regex '/a/[0-9]+' is asked about every request that no other route takes"},
 
+    {"admin-open", "gateway: {listen: [':1']}\nadmin: {listen: 'unix:/x'}", NULL},
+    {"admin-open", "gateway: {listen: [':1']}\nadmin: {listen: ':9900', token: '${SECRET}'}",
+     "2:17 the admin listener on :9900 can be reached from other machines, and its token travels in clear"},
+    {"secret-in-clear", "gateway: {listen: [':1']}\nadmin: {token: abcdefghijklmnop}",
+     "2:16 admin.token looks like a secret in clear: whoever reads this file has it"},
+    {"secret-in-clear", "gateway: {listen: [':1']}\nadmin: {token_file: /run/secrets/abcdef}", NULL},
     {"secret-in-clear", S(", balance: {algorithm: sticky, cookie: {secret: '${SECRET}'}}"), NULL},
     {"secret-in-clear", S(", balance: {algorithm: sticky, cookie: {secret: 'hunter22hunter22'}}"),
      "2:101 services.s.balance.cookie.secret looks like a secret in clear: whoever reads this file has it"},

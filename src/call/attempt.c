@@ -65,7 +65,7 @@ static void report(struct nr_call *c, const struct nr_exchange *up, enum nr_end 
         nr_service_report(c->service, a->instance, now_ns, a->head_latency_ns,
                           a->status < 500 && whole);
     else if ((c->over && c->reason == NR_REASON_CLIENT_CLOSED) || nr_attempt_was_stale(up, end) ||
-             end == NR_END_POOL_EXHAUSTED)
+             end == NR_END_POOL_EXHAUSTED || up->no_files)
         nr_service_report(c->service, a->instance, now_ns, 0, true);
     else
         nr_service_report(c->service, a->instance, now_ns, took_ns, false);

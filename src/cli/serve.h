@@ -17,6 +17,8 @@
 #ifndef NR_CLI_SERVE_H
 #define NR_CLI_SERVE_H
 
+#include <stdatomic.h>
+
 #include "admin/admin.h"
 #include "admin/admin_conf.h"
 #include "admin/token.h"
@@ -76,6 +78,7 @@ struct nr_serve_worker {
 struct nr_serve {
     struct nr_config *config;
     const struct nr_gateway_conf *conf;
+    _Atomic uint64_t starved_ns; /* when it was last said that descriptors are short */
     struct nr_observe_names *names;
     struct nr_observe_names *next_names; /* while workers go over to another configuration */
     const char *notify;                  /* the service manager's socket; NULL: nobody listens */

@@ -14,7 +14,12 @@ enum {
     STDERR = 2,
     PROGRAM_LOG_BYTES = 256 * 1024,
     FILES_BESIDES = 64, /* logs, engines, libraries, health checks */
+    FILES_OF_ENGINE = 3,
+    FILES_IN_RESERVE = 16,         /* for the admin listener, health checks, files, names */
+    FILES_RESERVED_UPSTREAM = 1024 /* … and for connections to services, or a sixteenth */
 };
+
+#define STARVED_LOG_NS ((uint64_t)60 * 1000000000)
 
 static void *zeroed(size_t count, size_t bytes)
 {
@@ -99,6 +104,38 @@ static char *dns_servers(const struct nr_config *config)
     return nr_strbuf_take(&text, NULL);
 }
 
+/* On a worker's thread. Once a minute is enough. */
+static void starved(void *ctx)
+{
+    struct nr_serve *serve = ctx;
+    uint64_t now_ns = nr_process_wall_ns(), last_ns = atomic_load(&serve->starved_ns);
+
+    if (now_ns - last_ns < STARVED_LOG_NS ||
+        !atomic_compare_exchange_strong(&serve->starved_ns, &last_ns, now_ns))
+        return;
+    nr_log_write(&serve->log, NR_LOG_WARN, NULL,
+                 "out of file descriptors: new connections wait until others close; raise the "
+                 "limit (ulimit -Hn, or LimitNOFILE= in the unit)");
+}
+
+/* How many sockets workers may have open before they stop accepting. Those that are accepted need
+ * connections to services, and operators need to see what is the matter. */
+static uint32_t sockets_max(const struct nr_serve *serve)
+{
+    uint64_t limit = nr_io_raise_file_limit();
+    uint64_t upstream =
+        limit / 16 < FILES_RESERVED_UPSTREAM ? limit / 16 + 1 : FILES_RESERVED_UPSTREAM;
+    struct nr_process_stats stats;
+    uint64_t used;
+
+    nr_process_stats(&stats);
+    used = stats.open_files + serve->conf->listen_count + 1 + FILES_IN_RESERVE + upstream +
+           FILES_OF_ENGINE * ((uint64_t)serve->worker_count + 1);
+    if (limit == 0 || limit > UINT32_MAX)
+        return 0;
+    return limit > used + 1 ? (uint32_t)(limit - used) : 1;
+}
+
 static enum nr_code make_engines(struct nr_serve *serve, struct nr_err *err)
 {
     struct nr_epoll_conf conf = {.stalled = stalled, .stalled_ctx = serve};
@@ -107,6 +144,9 @@ static enum nr_code make_engines(struct nr_serve *serve, struct nr_err *err)
     conf.dns_servers = serve->dns_servers;
     if (nr_io_new_epoll(&conf, &serve->control, err) != NR_OK)
         return err->code;
+    conf.sockets_max = sockets_max(serve);
+    conf.starved = starved;
+    conf.starved_ctx = serve;
     for (uint32_t i = 0; i < serve->worker_count; i++) {
         struct nr_serve_worker *worker = &serve->workers[i];
 

@@ -9,7 +9,12 @@
  * A connection carries its exchange within itself, so one that waits is a connection without a
  * socket. It gets a socket in the order of the line: that of an exchange that has ended, or one of
  * its own as soon as another connection is gone. So nobody waits while something is idle or may
- * be opened, save for the moment in which a connection is on its way out. */
+ * be opened, save for the moment in which a connection is on its way out.
+ *
+ * Without a descriptor for another connection the same line serves: who is in it for that tries
+ * again now and then, because the one that comes free may be anybody's.
+ * While descriptors are short, every pool gives up half of what is idle, and then half of the rest.
+ */
 #include "http/client.h"
 
 #include <stdlib.h>
@@ -18,6 +23,8 @@
 #include "base/cell.h"
 #include "base/compiler.h"
 #include "http/h1_client.h"
+
+static const uint64_t files_retry_ns = 50000000u;
 
 const struct nr_client_conf nr_client_conf_default = {
     .limits = {.head_bytes_max = 32 * 1024,
@@ -34,6 +41,8 @@ const struct nr_client_conf nr_client_conf_default = {
     .body_timeout_ns = 30000000000u,
     .tunnel_timeout_ns = 3600000000000u,
 };
+
+static void asked(struct nr_shortage *shortage);
 
 struct nr_client *nr_client_new(struct nr_io *io, const struct nr_addr *address,
                                 const struct nr_client_conf *conf)
@@ -52,6 +61,8 @@ struct nr_client *nr_client_new(struct nr_io *io, const struct nr_addr *address,
                    .tunnel_timeout_ns = conf->tunnel_timeout_ns},
     };
     client->counts = &client->own_counts;
+    client->shortage.asked = asked;
+    nr_shortage_watch(io, &client->shortage);
     for (int i = 0; i < NR_CLIENT_PLACES; i++)
         nr_link_init(&client->places[i]);
     return client;
@@ -169,6 +180,15 @@ static void make_room(struct nr_client *client)
     nr_client_conn_shut(cc);
 }
 
+/* Descriptors are short. */
+static void asked(struct nr_shortage *shortage)
+{
+    struct nr_client *client = nr_container_of(shortage, struct nr_client, shortage);
+
+    for (uint32_t n = (client->in_place[NR_CLIENT_IDLE] + 1) / 2; n > 0; n--)
+        make_room(client);
+}
+
 static void get_in_line(struct nr_client_conn *cc)
 {
     struct nr_client *client = cc->client;
@@ -183,6 +203,51 @@ static void get_in_line(struct nr_client_conn *cc)
     if (within_ns != 0)
         nr_h1_read_deadline(&cc->h, nr_io_now_ns(client->io) + within_ns);
     make_room(client);
+}
+
+static void give_up_place(struct nr_client_conn *cc)
+{
+    if (!cc->counted)
+        return;
+    cc->counted = false;
+    cc->client->open--;
+    nr_cell32_add(&cc->client->counts->open, -1);
+}
+
+static bool has_time(const struct nr_client_conn *cc, uint64_t now_ns)
+{
+    uint64_t within_ns = cc->client->conf->connect_timeout_ns;
+
+    return within_ns == 0 || now_ns - cc->m.x.times.started_ns < within_ns;
+}
+
+bool nr_client_wait_for_files(struct nr_client_conn *cc)
+{
+    struct nr_client *client = cc->client;
+    uint64_t now_ns = nr_io_now_ns(client->io);
+
+    cc->m.x.no_files = true;
+    if (client->in_place[NR_CLIENT_WAITING] >= client->conf->waiting_max || !has_time(cc, now_ns))
+        return false;
+    nr_io_short_of_files(client->io);
+    give_up_place(cc);
+    nr_cell_add(&client->counts->waits, 1);
+    place(cc, NR_CLIENT_WAITING);
+    nr_h1_read_deadline(&cc->h, now_ns + files_retry_ns);
+    make_room(client);
+    return true;
+}
+
+void nr_client_waited(struct nr_client_conn *cc)
+{
+    if (!cc->m.x.no_files) {
+        nr_h1_end(&cc->m, NR_END_POOL_EXHAUSTED);
+    } else if (!has_time(cc, nr_io_now_ns(cc->client->io))) {
+        nr_h1_end(&cc->m, NR_END_CONNECT_FAILED);
+    } else {
+        nr_client_displace(cc);
+        nr_client_conn_connect(cc);
+    }
 }
 
 struct nr_exchange *nr_client_open(struct nr_client *client, struct nr_arena *arena,
@@ -220,13 +285,12 @@ void nr_client_conn_gone(struct nr_client_conn *cc)
 {
     struct nr_client *client = cc->client;
     struct nr_client_conn *heir;
+    bool more = true;
 
     client->conns--;
-    if (cc->counted) {
-        client->open--;
-        nr_cell32_add(&client->counts->open, -1);
-    }
-    while (!is_full(client) && (heir = first_in(client, NR_CLIENT_WAITING)) != NULL) {
+    give_up_place(cc);
+    while (more && !is_full(client) && (heir = first_in(client, NR_CLIENT_WAITING)) != NULL) {
+        more = !heir->m.x.no_files; /* one descriptor has come free, not one for each */
         nr_client_displace(heir);
         nr_client_conn_connect(heir);
     }
@@ -261,6 +325,7 @@ void nr_client_close(struct nr_client *client)
         return;
     nr_assert(!client->closing);
     client->closing = true;
+    nr_shortage_unwatch(&client->shortage);
     shut_all(client, NR_CLIENT_IDLE);
     shut_all(client, NR_CLIENT_WARMING);
     count_apart(client);

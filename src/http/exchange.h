@@ -104,6 +104,7 @@ struct nr_exchange {
                                 answer that http must give itself, because the request broke */
     uint8_t refusal;         /* enum nr_h1_reason when the peer broke HTTP */
     bool reused;             /* calling side: went over a pooled connection */
+    bool no_files;           /* calling side: there was no descriptor for it, so far */
     bool heard;              /* calling side: bytes have come back */
     uint8_t holds;           /* see nr_exchange_hold */
 };

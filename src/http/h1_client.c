@@ -361,7 +361,7 @@ static void expired(struct nr_h1_conn *c, bool writing)
     } else if (writing) {
         nr_h1_end(m, NR_END_WRITE_TIMEOUT);
     } else if (cc->place == NR_CLIENT_WAITING) {
-        nr_h1_end(m, NR_END_POOL_EXHAUSTED);
+        nr_client_waited(cc);
     } else if (c->sock == NULL) {
         nr_h1_end(m, NR_END_CONNECT_TIMEOUT);
     } else {
@@ -427,6 +427,12 @@ static void warmed(struct nr_client_conn *cc)
         nr_h1_close(&cc->h, NR_CLOSE_GRACEFUL);
 }
 
+static void connected(struct nr_client_conn *cc)
+{
+    cc->m.x.times.connected_ns = nr_io_now_ns(cc->h.io);
+    cc->m.x.no_files = false;
+}
+
 static void on_connect(struct nr_op *op)
 {
     struct nr_client_conn *cc = nr_container_of(op, struct nr_client_conn, connect.op);
@@ -440,11 +446,12 @@ static void on_connect(struct nr_op *op)
         c->blocked = false;
         nr_h1_read_deadline(c, 0);
         if (c->m != NULL)
-            c->m->x.times.connected_ns = nr_io_now_ns(c->io);
+            connected(cc);
         else
             warmed(cc);
     } else if (!c->closed && c->m != NULL) {
-        nr_h1_end(c->m, connect_end(op->result));
+        if (op->result != NR_EFILES || !nr_client_wait_for_files(cc))
+            nr_h1_end(c->m, connect_end(op->result));
     } else if (!c->closed) {
         count_end(cc, connect_end(op->result));
         drop(cc);
@@ -505,7 +512,7 @@ void nr_client_conn_hand_over(struct nr_client_conn *from, struct nr_client_conn
     to->expires_ns = from->expires_ns;
     to->idle_max_ns = from->idle_max_ns;
     to->m.x.reused = from->m.told; /* else it was prewarmed, this very moment */
-    to->m.x.times.connected_ns = now_ns;
+    connected(to);
     note_wait(to, now_ns);
     to->h.blocked = false;
     nr_h1_read_deadline(&to->h, 0);

@@ -40,6 +40,7 @@ struct nr_client {
     struct nr_client_counts own_counts;
     struct nr_link places[NR_CLIENT_PLACES]; /* IDLE: last used first; WAITING: in their order */
     uint32_t in_place[NR_CLIENT_PLACES];
+    struct nr_shortage shortage;
     uint32_t open;  /* have a socket, or will have */
     uint32_t conns; /* in memory */
     bool closing;
@@ -69,6 +70,12 @@ void nr_client_conn_shut(struct nr_client_conn *cc);
 /* What becomes of a connection that is free: in the pool (true), or not to be kept (false): then it
  * has to be closed, if it has not been handed over to who waits. */
 bool nr_client_pool(struct nr_client_conn *cc);
+
+/* There is no descriptor for it now: it waits for one. False when it has had its time. */
+bool nr_client_wait_for_files(struct nr_client_conn *cc);
+
+/* Its wait is over, one way or the other. */
+void nr_client_waited(struct nr_client_conn *cc);
 
 /* Out of its list, if it is in one. */
 void nr_client_displace(struct nr_client_conn *cc);

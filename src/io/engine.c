@@ -14,7 +14,40 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/cell.h"
 #include "base/compiler.h"
+
+/* ---- descriptors ---- */
+
+static void on_shortage(struct nr_op *op)
+{
+    struct nr_io *io = nr_container_of(op, struct nr_io, shortage);
+
+    for (struct nr_link *link = io->shortages.next; link != &io->shortages; link = link->next) {
+        struct nr_shortage *shortage = nr_container_of(link, struct nr_shortage, link);
+
+        shortage->asked(shortage);
+    }
+}
+
+static const struct nr_op_kind shortage_kind = {on_shortage, "io.shortage"};
+
+void nr_shortage_watch(struct nr_io *io, struct nr_shortage *shortage)
+{
+    nr_list_push_back(&io->shortages, &shortage->link);
+}
+
+void nr_shortage_unwatch(struct nr_shortage *shortage)
+{
+    nr_list_remove(&shortage->link);
+}
+
+void nr_io_short_of_files(struct nr_io *io)
+{
+    nr_engine_kick(io, &io->shortage);
+}
+
+/* ---- life ---- */
 
 void nr_engine_init(struct nr_io *io, const struct nr_io_backend *backend, uint64_t now_ns,
                     uint64_t wall_ns, uint64_t seed)
@@ -24,6 +57,8 @@ void nr_engine_init(struct nr_io *io, const struct nr_io_backend *backend, uint6
     io->now_ns = now_ns;
     io->wall_ns = wall_ns;
     nr_link_init(&io->ready);
+    nr_link_init(&io->shortages);
+    nr_engine_internal_init(&io->shortage, &shortage_kind);
     nr_random_init(&io->random, seed);
     nr_buf_pool_init(&io->bufs);
     nr_timers_init(&io->timers, now_ns);
@@ -356,6 +391,16 @@ struct nr_buf_pool *nr_io_bufs(struct nr_io *io)
 uint32_t nr_io_socket_count(const struct nr_io *io)
 {
     return atomic_load_explicit(&io->sockets, memory_order_relaxed);
+}
+
+uint64_t nr_io_accept_pauses(const struct nr_io *io)
+{
+    return nr_cell_get(&io->accept_pauses);
+}
+
+uint32_t nr_io_accept_paused(const struct nr_io *io)
+{
+    return nr_cell32_get(&io->accept_paused);
 }
 
 uint32_t nr_io_outstanding(const struct nr_io *io)

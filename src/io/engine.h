@@ -85,6 +85,10 @@ struct nr_io {
     uint32_t outstanding;    /* PENDING and READY operations, armed timers */
     _Atomic uint32_t posted; /* posted from other threads, not yet taken into `outstanding` */
     _Atomic uint32_t sockets;
+    struct nr_link shortages; /* struct nr_shortage */
+    struct nr_op shortage;    /* internal: asks them */
+    uint64_t accept_pauses;   /* cells */
+    uint32_t accept_paused;
     /* For the watchdog: what runs now (NULL: nothing), and a number that changes with each. */
     _Atomic(const struct nr_op_kind *) running;
     _Atomic uint32_t runs;

@@ -12,6 +12,14 @@ struct nr_epoll_conf {
      * none. */
     void (*stalled)(void *ctx, const char *op_name, uint64_t held_ns);
     void *stalled_ctx;
+    /* A listener of this engine takes no connection while its engines together have so many sockets
+     * open: what is left of the process's descriptors is for connections that those need to others.
+     * 0: take until there are none left. */
+    uint32_t sockets_max;
+    /* Called on the engine's thread, each time it pauses accepting for want of descriptors. NULL:
+     * none. */
+    void (*starved)(void *ctx);
+    void *starved_ctx;
     const char *dns_servers; /* "10.0.0.2,10.0.0.3:5353"; NULL: the system's */
 };
 

@@ -116,6 +116,9 @@ void nr_epoll_close(struct nr_sock *sock, enum nr_close how);
 struct nr_addr nr_epoll_peer(const struct nr_sock *sock);
 struct nr_addr nr_epoll_local(const struct nr_sock *sock);
 
+/* A socket has closed while a listener is paused. */
+void nr_epoll_accept_again(struct nr_epoll *e);
+
 /* ---- sockaddr.c ---- */
 
 /* addr must be v4, v6 or unix. */

@@ -19,8 +19,10 @@
  * sees the other. Who sees `left` takes it and registers anew, for registering looks at the
  * backlog.
  *
- * Out of descriptors: the accept at hand completes with NR_EFILES and the slot pauses for 100 ms;
- * a listener that is level-triggered would otherwise keep the engine spinning.
+ * Short of descriptors (conf.sockets_max): the slot is starved. It leaves its epoll, because a
+ * listener that is level-triggered would keep the engine spinning, and comes back when a socket
+ * of its engine closes, or after 100 ms, for one of another engine. Connections wait in the
+ * backlog. Entirely out of descriptors: the same, and the accept at hand completes with NR_EFILES.
  *
  * A listener's memory is counted: one for each slot still open, one for each connection under way,
  * one while a slot accepts. The last one closes the socket. */
@@ -32,6 +34,8 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/cell.h"
+#include "base/compiler.h"
 #include "io/epoll_engine.h"
 
 enum {
@@ -51,11 +55,12 @@ struct nr_slot {
     struct listener *listener;
     struct nr_link waiting; /* struct nr_accept, PENDING */
     struct nr_link parked;  /* struct handover that found nobody */
-    struct nr_timer pause;  /* armed: out of descriptors */
+    struct nr_timer pause;  /* armed: short of descriptors */
     struct nr_timer retry;  /* armed while something may be parked */
     struct nr_op closing;   /* posted to the engine when the listener closes */
     bool registered;
     bool closed;
+    bool starved; /* pausing; counted in the engine */
     _Atomic uint32_t accepts;
     _Atomic uint32_t under_way;
 };
@@ -130,10 +135,49 @@ static void delist(struct nr_slot *slot)
     slot->registered = false;
 }
 
+static void pause_over(struct nr_slot *slot)
+{
+    if (!slot->starved)
+        return;
+    nr_timer_disarm(&slot->engine->base, &slot->pause);
+    slot->starved = false;
+    nr_cell32_add(&slot->engine->base.accept_paused, -1);
+}
+
+static void starve(struct nr_slot *slot)
+{
+    struct nr_epoll *e = slot->engine;
+
+    nr_assert(!slot->starved);
+    delist(slot);
+    slot->starved = true;
+    nr_timer_arm(&e->base, &slot->pause, e->base.now_ns + pause_ns);
+    nr_cell32_add(&e->base.accept_paused, 1);
+    nr_cell_add(&e->base.accept_pauses, 1);
+    nr_io_short_of_files(&e->base);
+    if (e->conf.starved != NULL)
+        e->conf.starved(e->conf.starved_ctx);
+}
+
+void nr_epoll_accept_again(struct nr_epoll *e)
+{
+    for (struct nr_link *link = e->slots.next; link != &e->slots; link = link->next) {
+        struct nr_slot *slot = nr_container_of(link, struct nr_slot, of_engine);
+
+        if (!slot->starved)
+            continue;
+        pause_over(slot);
+        enlist(slot);
+    }
+}
+
 /* Also when nobody waits here any more: this slot may be the only one that was told. */
 static void on_pause_over(struct nr_op *op)
 {
-    enlist(nr_container_of(op, struct nr_slot, pause.op));
+    struct nr_slot *slot = nr_container_of(op, struct nr_slot, pause.op);
+
+    pause_over(slot);
+    enlist(slot);
 }
 
 static const struct nr_op_kind pause_kind = {on_pause_over, "io.accept_pause"};
@@ -286,8 +330,7 @@ static bool accept_failed(struct nr_slot *slot, int error)
     case ENFILE:
     case ENOBUFS:
     case ENOMEM:
-        delist(slot);
-        nr_timer_arm(&slot->engine->base, &slot->pause, slot->engine->base.now_ns + pause_ns);
+        starve(slot);
         accept = take_waiting(slot);
         if (accept != NULL)
             nr_engine_ready(&slot->engine->base, &accept->op, NR_EFILES);
@@ -297,6 +340,17 @@ static bool accept_failed(struct nr_slot *slot, int error)
          * passed on: accept(2) says to treat these like EAGAIN and try the next. */
         return true;
     }
+}
+
+/* As many sockets as may be, on all engines of the listener together? */
+static bool is_short(const struct nr_slot *slot)
+{
+    const struct listener *l = slot->listener;
+    uint32_t max = slot->engine->conf.sockets_max, sockets = 0;
+
+    for (uint32_t i = 0; max > 0 && i < l->count; i++)
+        sockets += nr_io_socket_count(&l->slots[i].engine->base);
+    return max > 0 && sockets >= max;
 }
 
 static void on_connections(struct nr_op *op)
@@ -318,6 +372,10 @@ static void on_connections(struct nr_op *op)
         }
         if (to == NULL) {
             leave(slot);
+            break;
+        }
+        if (nr_unlikely(is_short(slot))) {
+            starve(slot);
             break;
         }
         fd = accept4(l->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -388,6 +446,7 @@ static void close_slot(struct nr_slot *slot)
     struct nr_link *link;
 
     delist(slot);
+    pause_over(slot);
     slot->closed = true;
     nr_timer_disarm(&slot->engine->base, &slot->pause);
     nr_timer_disarm(&slot->engine->base, &slot->retry);

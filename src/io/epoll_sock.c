@@ -42,6 +42,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/compiler.h"
 #include "io/epoll_engine.h"
 
 enum {
@@ -130,12 +131,16 @@ static void leave_the_young(struct epoll_sock *s)
 
 static void sock_free(struct epoll_sock *s)
 {
+    struct nr_epoll *e = nr_epoll_of(s->base.io);
+
     nr_list_remove(&s->turn.link);
     if (s->flags & YOUNG)
         leave_the_young(s);
     close(s->fd); /* also takes it out of epoll: nobody else holds this description */
-    atomic_fetch_sub_explicit(&s->base.io->sockets, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&e->base.sockets, 1, memory_order_relaxed);
     free(s);
+    if (nr_unlikely(e->base.accept_paused > 0))
+        nr_epoll_accept_again(e);
 }
 
 static bool watch(struct nr_epoll *e, struct epoll_sock *s)

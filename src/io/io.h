@@ -278,6 +278,24 @@ struct nr_buf_pool *nr_io_bufs(struct nr_io *io);
 /* Open sockets of this engine (accepted and connected). May be read from any thread. */
 uint32_t nr_io_socket_count(const struct nr_io *io);
 
+/* Who holds descriptors that it can do without (idle connections) is asked to close some when they
+ * are short: in a turn of its own, and again as long as they are. `asked` neither adds nor removes.
+ */
+struct nr_shortage {
+    struct nr_link link;
+    void (*asked)(struct nr_shortage *shortage);
+};
+void nr_shortage_watch(struct nr_io *io, struct nr_shortage *shortage);
+void nr_shortage_unwatch(struct nr_shortage *shortage);
+
+/* There was none when one was needed: ask. */
+void nr_io_short_of_files(struct nr_io *io);
+
+/* How often accepting has paused on this engine for want of descriptors, and on how many listeners
+ * it does now. Any thread. */
+uint64_t nr_io_accept_pauses(const struct nr_io *io);
+uint32_t nr_io_accept_paused(const struct nr_io *io);
+
 /* Operations and timers outstanding: 0 before nr_io_free, or something leaked. */
 uint32_t nr_io_outstanding(const struct nr_io *io);
 

@@ -415,6 +415,22 @@ static void sockets(struct nr_expo *expo, const struct nr_exposition *of)
     }
 }
 
+static void accepting(struct nr_expo *expo, const struct nr_exposition *of)
+{
+    uint64_t pauses = 0, paused = 0;
+
+    for (uint32_t i = 0; i < of->worker_count; i++) {
+        pauses += nr_io_accept_pauses(of->engines[i]);
+        paused += nr_io_accept_paused(of->engines[i]);
+    }
+    nr_expo_family(expo, "naru_accept_pauses", NR_EXPO_COUNTER,
+                   "Times that a worker paused accepting, because descriptors were short.");
+    nr_expo_u64(expo, NULL, 0, pauses);
+    nr_expo_family(expo, "naru_accept_paused", NR_EXPO_GAUGE,
+                   "Listeners, on each worker, that pause for that reason now.");
+    nr_expo_u64(expo, NULL, 0, paused);
+}
+
 static void logs(struct nr_expo *expo, const struct nr_exposition *of)
 {
     const struct nr_label access = {"log", NR_SPAN("access")};
@@ -486,6 +502,7 @@ char *nr_exposition_text(const struct nr_exposition *of, bool open_metrics, size
     if (of->worker_count > 0) {
         connections(&expo, of);
         sockets(&expo, of);
+        accepting(&expo, of);
     }
     logs(&expo, of);
     process(&expo);

@@ -38,6 +38,7 @@ struct check {
     uint32_t heard_bytes;
     bool gave_up; /* its time was over, or it is not wanted any more */
     uint64_t started_ns;
+    bool unknown; /* we had no descriptor to check with: that says nothing of the instance */
     bool ok;
     const char *verdict; /* why not, or "passed" */
     uint16_t status;

@@ -122,6 +122,7 @@ static void connected(struct nr_op *op)
 {
     struct check *check = nr_container_of(op, struct check, connect.op);
 
+    check->unknown = op->result == NR_EFILES;
     if (op->result != NR_OK)
         finish(check, false, op->result == NR_ECANCELED ? "timeout" : "no connection");
     else if (!say(check))

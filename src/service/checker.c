@@ -74,7 +74,8 @@ void nr_check_conclude(struct check *check)
         check_free(check);
         return;
     }
-    if (nr_service_slot(checker->service, check->instance).generation == check->generation) {
+    if (!check->unknown &&
+        nr_service_slot(checker->service, check->instance).generation == check->generation) {
         nr_service_check_note(checker->service, check->instance, check->verdict, check->status);
         nr_service_check_result(checker->service, check->instance, &checker->rule, check->ok);
     }
@@ -156,6 +157,7 @@ static void http_end(struct nr_exchange *x, enum nr_end end)
     bool again = was_stale(check, end);
 
     check->x = NULL;
+    check->unknown = x->no_files;
     nr_arena_done(&check->arena);
     if (again) {
         http_open(check, true);
@@ -263,6 +265,7 @@ static void start(struct check *check)
     check->verdict = "no complete answer";
     check->status = 0;
     check->gave_up = false;
+    check->unknown = false;
     if (nr_service_slot(checker->service, check->instance).generation != check->generation)
         return; /* its instance is gone; we are about to be told */
     if (!nr_service_address(checker->service, check->instance, &addr)) {

@@ -364,6 +364,57 @@ static void a_closing_client_serves_who_is_in_line(void **state)
     stage_close(&s);
 }
 
+/* ---- without descriptors ---- */
+
+static void who_gets_no_descriptor_waits_for_one(void **state)
+{
+    struct ask *b, *c;
+    struct stage s;
+
+    stage_open(&s);
+    s.conf.connections_max = 0;
+    nr_sim_limit_files(s.sim, "10.0.0.1", 1);
+    ask(&s);
+    turn(&s, 5);
+    b = ask(&s);
+    c = ask(&s);
+    turn(&s, 500); /* tried again and again */
+    assert_false(b->over);
+    assert_int_equal(s.far_count, 1);
+    assert_int_equal(s.counts.open, 1);
+    far_send(&s, 0, OK);
+    turn(&s, 60); /* handed over */
+    assert_int_equal(s.fars[0].requests, 2);
+    nr_sim_limit_files(s.sim, "10.0.0.1", 2); /* somebody else has closed one */
+    turn(&s, 60);
+    assert_int_equal(s.far_count, 2);
+    far_send(&s, 0, OK);
+    far_send(&s, 1, OK);
+    turn(&s, 5);
+    assert_true(b->over && b->status == 200 && c->over && c->status == 200);
+    assert_false(b->x == c->x);
+    stage_close(&s);
+}
+
+static void but_not_for_ever(void **state)
+{
+    struct ask *b;
+    struct stage s;
+
+    stage_open(&s);
+    s.conf.connections_max = 0;
+    nr_sim_limit_files(s.sim, "10.0.0.1", 1);
+    ask(&s);
+    turn(&s, 5);
+    b = ask(&s);
+    turn(&s, 990);
+    assert_false(b->over);
+    turn(&s, 70);
+    assert_int_equal(b->end, NR_END_CONNECT_FAILED);
+    assert_int_equal(s.counts.open, 1);
+    stage_close(&s);
+}
+
 /* ---- prewarmed ---- */
 
 static void the_first_call_finds_a_connection(void **state)
@@ -521,6 +572,8 @@ int main(void)
         cmocka_unit_test(who_leaves_the_line_is_not_served),
         cmocka_unit_test(a_fresh_one_takes_the_place_of_an_idle_one),
         cmocka_unit_test(a_closing_client_serves_who_is_in_line),
+        cmocka_unit_test(who_gets_no_descriptor_waits_for_one),
+        cmocka_unit_test(but_not_for_ever),
         cmocka_unit_test(the_first_call_finds_a_connection),
         cmocka_unit_test(a_prewarmed_one_goes_to_who_waits),
         cmocka_unit_test(nobody_is_told_of_prewarming_that_fails),

@@ -343,6 +343,64 @@ static void out_of_files_does_not_spin(void **state)
     nr_listener_close(listener);
 }
 
+struct asked {
+    struct nr_shortage shortage;
+    int times;
+};
+
+static void on_asked(struct nr_shortage *shortage)
+{
+    nr_container_of(shortage, struct asked, shortage)->times++;
+}
+
+/* At sockets_max a connection waits in the backlog, whoever holds descriptors for nothing is asked
+ * to close some, and the first socket that closes lets it in. */
+static void short_of_files_accepting_waits(void **state)
+{
+    struct fixture *f = *state;
+    struct nr_epoll_conf conf = {.work_threads = 1, .sockets_max = 1};
+    struct waiter first = waiter_make(), second = waiter_make();
+    struct waiter one = waiter_make(), two = waiter_make();
+    struct asked asked = {.shortage.asked = on_asked};
+    struct nr_listener *listener;
+    uint64_t start_ns, pauses;
+    struct nr_io *io;
+    int turns = 0;
+
+    assert_int_equal(nr_io_new_epoll(&conf, &io, NULL), NR_OK);
+    assert_int_equal(listen_on(io, "127.0.0.1:0", 0, &listener, NULL), NR_OK);
+    nr_shortage_watch(io, &asked.shortage);
+    one.connect.to = two.connect.to = nr_listener_address(listener);
+    nr_sock_connect(f->io, &one.connect);
+    until(f->io, &one);
+    nr_sock_connect(f->io, &two.connect);
+    until(f->io, &two); /* the backlog has it */
+    nr_listener_accept(listener, io, &first.accept);
+    until(io, &first);
+    nr_listener_accept(listener, io, &second.accept);
+    start_ns = nr_io_clock_ns(io);
+    while (nr_io_clock_ns(io) < start_ns + 250 * ms_ns) {
+        nr_epoll_turn(io, 50 * ms_ns);
+        turns++;
+    }
+    pauses = nr_io_accept_pauses(io);
+    assert_in_range(pauses, 1, 4);
+    assert_int_equal(nr_io_accept_paused(io), 1);
+    assert_in_range(asked.times, 1, 4);
+    assert_in_range(turns, 1, 30);
+    assert_int_equal(second.note.calls, 0);
+    nr_sock_close(first.accept.sock, NR_CLOSE_GRACEFUL);
+    assert_int_equal(nr_io_accept_paused(io), 0);
+    until(io, &second);
+    assert_int_equal(second.note.result, NR_OK);
+    nr_sock_close(second.accept.sock, NR_CLOSE_GRACEFUL);
+    nr_sock_close(one.connect.sock, NR_CLOSE_GRACEFUL);
+    nr_sock_close(two.connect.sock, NR_CLOSE_GRACEFUL);
+    nr_shortage_unwatch(&asked.shortage);
+    nr_listener_close(listener);
+    nr_io_free(io);
+}
+
 /* ---- signals, files ---- */
 
 /* ---- clients that speak first ---- */
@@ -555,6 +613,7 @@ int main(void)
         STORY(clients_that_speak_first_are_accepted_when_they_have),
         STORY(a_crowd_of_the_young_hears_who_leaves),
         STORY(the_young_close_and_talk_like_others),
+        STORY(short_of_files_accepting_waits),
         STORY(signals_complete_whoever_waits),
         STORY(files_are_read_whole_or_not_at_all),
         STORY(randomness_differs_from_engine_to_engine),

@@ -38,7 +38,9 @@ struct nr_admin_setup {
     bool local;               /* nobody but this machine reaches the listener: no token is needed */
     const struct nr_log *log; /* of changes; borrowed; NULL: nowhere */
     struct nr_config_control *control; /* borrowed; NULL: the configuration cannot be changed */
-    bool metrics;                      /* false: /metrics answers 404 */
+    void (*drain)(void *ctx);          /* end as by SIGTERM; NULL: it cannot be asked for here */
+    void *drain_ctx;
+    bool metrics; /* false: /metrics answers 404 */
 };
 
 struct nr_admin;

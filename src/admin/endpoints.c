@@ -20,6 +20,19 @@ static const struct nr_admin_field requests_query[] = {
      .doc = "How long ago at most (5m), or a moment (2026-01-31T12:00:00Z)."},
 };
 
+static const struct nr_admin_field routes_query[] = {
+    {.name = "service", .type = NR_ADMIN_STRING, .optional = true, .doc = "Only those that lead there."},
+    {.name = "limit", .type = NR_ADMIN_INTEGER, .optional = true, .min = 1, .max = 1000000,
+     .doc = "At most so many; 1000 unless said."},
+    {.name = "offset", .type = NR_ADMIN_INTEGER, .optional = true, .min = 0, .max = 1000000,
+     .doc = "Leave out so many first."},
+};
+
+static const struct nr_admin_field explain_query[] = {
+    {.name = "request", .type = NR_ADMIN_STRING, .doc = "GET http://host/path; or a URL or a path alone."},
+    {.name = "header", .type = NR_ADMIN_STRING, .optional = true, .doc = "Name: value; may be repeated."},
+};
+
 static const struct nr_admin_field dry_run_query[] = {
     {.name = "dry_run", .type = NR_ADMIN_BOOL, .optional = true,
      .doc = "Say what is wrong with it and what it would change; change nothing."},
@@ -34,6 +47,10 @@ const struct nr_admin_endpoint nr_admin_endpoints[] = {
      .open = true, .gives = &nr_admin_status_shape, .problems = "503"},
     {NR_METHOD_GET, "/metrics", NULL, "metrics", "All metrics, for Prometheus (or as OpenMetrics).",
      nr_admin_metrics, .gives_type = "text/plain", .problems = "404"},
+    {NR_METHOD_POST, "/v1/drain", NULL, "drain",
+     "End as by SIGTERM: no new connections, what has begun ends, then the process does.",
+     nr_admin_drain, .mutates = true, .gives = &nr_admin_status_shape, .gives_status = 202,
+     .problems = "404"},
     {NR_METHOD_GET, "/v1/openapi.json", NULL, "openapi", "This document.", nr_admin_openapi_page,
      .gives_type = "application/json"},
     {NR_METHOD_GET, "/v1/services", NULL, "listServices", "All services with their instances.",
@@ -47,6 +64,14 @@ const struct nr_admin_endpoint nr_admin_endpoints[] = {
      nr_admin_change_instance, .mutates = true, .body = NR_ADMIN_JSON,
      .takes = &nr_admin_instance_change_shape, .gives = &nr_admin_instance_shape,
      .problems = "404"},
+    {NR_METHOD_GET, "/v1/routes", NULL, "listRoutes",
+     "The listeners, and the routes in the order in which they are asked.", nr_admin_routes,
+     .query = routes_query, .query_count = NR_COUNT(routes_query),
+     .gives = &nr_admin_routes_shape},
+    {NR_METHOD_GET, "/v1/routes/explain", NULL, "explainRoute",
+     "Which route a request would take, and why not the others.", nr_admin_explain_route,
+     .query = explain_query, .query_count = NR_COUNT(explain_query),
+     .gives = &nr_admin_explained_shape},
     {NR_METHOD_GET, "/v1/requests", NULL, "listRequests", "The latest requests, newest first.",
      nr_admin_requests, .query = requests_query, .query_count = NR_COUNT(requests_query),
      .gives = &nr_admin_requests_shape},

@@ -10,7 +10,7 @@
 #include "observe/record_json.h"
 
 static const struct nr_admin_field status_fields[] = {
-    {.name = "status", .type = NR_ADMIN_STRING, .doc = "ok, or ready."},
+    {.name = "status", .type = NR_ADMIN_STRING, .doc = "ok, ready or draining."},
     {.name = "version", .type = NR_ADMIN_STRING, .doc = "Of naru."},
 };
 
@@ -85,6 +85,22 @@ void nr_admin_ready(struct nr_admin_call *call)
         break;
     case NR_ADMIN_READY: status(call, "ready"); break;
     }
+}
+
+void nr_admin_drain(struct nr_admin_call *call)
+{
+    struct nr_json *json;
+
+    if (call->admin->setup.drain == NULL) {
+        nr_admin_problem(call, 404, "not_here", "this process is not ended from here");
+        return;
+    }
+    if (call->admin->phase != NR_ADMIN_DRAINING)
+        call->admin->setup.drain(call->admin->setup.drain_ctx);
+    json = nr_json_object();
+    nr_json_set(json, "status", nr_json_string(NR_SPAN("draining")));
+    nr_json_set(json, "version", nr_json_string(nr_span_of(call->admin->setup.sources.version)));
+    nr_admin_json(call, 202, json);
 }
 
 void nr_admin_metrics(struct nr_admin_call *call)

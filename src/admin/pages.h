@@ -10,6 +10,7 @@
 void nr_admin_index(struct nr_admin_call *call);
 void nr_admin_health(struct nr_admin_call *call);
 void nr_admin_ready(struct nr_admin_call *call);
+void nr_admin_drain(struct nr_admin_call *call);
 void nr_admin_metrics(struct nr_admin_call *call);
 void nr_admin_openapi_page(struct nr_admin_call *call);
 void nr_admin_requests(struct nr_admin_call *call);
@@ -41,5 +42,12 @@ void nr_admin_config_version(struct nr_admin_call *call);
 extern const struct nr_admin_shape nr_admin_config_result_shape;
 extern const struct nr_admin_shape nr_admin_config_versions_shape;
 extern const struct nr_admin_shape nr_admin_rollback_shape;
+
+/* routes_api.c */
+void nr_admin_routes(struct nr_admin_call *call);
+void nr_admin_explain_route(struct nr_admin_call *call);
+
+extern const struct nr_admin_shape nr_admin_routes_shape;
+extern const struct nr_admin_shape nr_admin_explained_shape;
 
 #endif

@@ -1,283 +1,100 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* explain_route.c - `naru explain --route`: a request on paper, parsed and routed by the gateway's
- * own code. */
+/* explain_route.c - `naru explain --route`: a request on paper, for a person or a program. */
 #include <stdlib.h>
 
-#include "base/json.h"
-#include "base/strbuf.h"
 #include "cli/explain.h"
 #include "cli/load.h"
-#include "codec/h1.h"
-#include "gateway/routes.h"
+#include "gateway/explain.h"
 
-enum { CANDIDATES_MAX = 256, FIELDS_MAX = NR_MANY_MAX + 2, WHY_BYTES = 512 };
-
-struct asked {
-    const struct nr_routes *routes;
-    struct nr_strbuf text;
-    struct nr_field fields[FIELDS_MAX];
-    struct nr_head head;
-    struct nr_router_candidate candidates[CANDIDATES_MAX];
-    uint32_t count; /* may exceed CANDIDATES_MAX */
-    enum nr_router_verdict verdict;
-    uint32_t rule;
-    uint64_t methods;
-};
-
-/* ---- the request ---- */
-
-static int refuse(const char *what, const char *text)
+static const char *text_of(const struct nr_json *json, const char *name)
 {
-    fprintf(stderr, "naru explain: %s: '%s'; 'naru help explain' explains the command\n", what,
-            text);
-    return NR_EXIT_USAGE;
+    return nr_json_text(nr_json_get(json, name)).ptr; /* NUL-terminated, as all of the library's */
 }
 
-/* "GET http://host/path", or a URL or a path alone. */
-static bool put_request_line(struct nr_strbuf *to, const char *request)
+static long long number_of(const struct nr_json *json, const char *name)
 {
-    const char *blank = strchr(request, ' ');
-    struct nr_span method =
-        blank == NULL ? NR_SPAN("GET") : (struct nr_span){request, (size_t)(blank - request)};
-    const char *url = blank == NULL ? request : blank + 1;
-    const char *authority = strstr(url, "://"), *path;
-
-    if (url[0] != '/' && authority == NULL)
-        return false;
-    authority = url[0] == '/' ? url : authority + 3;
-    path = authority + strcspn(authority, "/?#");
-    nr_strbuf_add(to, method);
-    NR_STRBUF_LIT(to, " ");
-    if (*path != '/')
-        NR_STRBUF_LIT(to, "/");
-    nr_strbuf_add(to, (struct nr_span){path, strcspn(path, "#")});
-    NR_STRBUF_LIT(to, " HTTP/1.1\r\nHost: ");
-    nr_strbuf_add(to, path == authority ? NR_SPAN("localhost")
-                                        : (struct nr_span){authority, (size_t)(path - authority)});
-    NR_STRBUF_LIT(to, "\r\n");
-    return true;
+    return (long long)nr_json_integer_value(nr_json_get(json, name));
 }
 
-static int make_request(const struct nr_args *args, struct asked *asked)
+static bool found(const struct nr_json *json)
 {
-    enum nr_h1_reason reason;
-
-    if (!put_request_line(&asked->text, args->values[NR_EXPLAIN_ROUTE]))
-        return refuse("expected a method and a URL", args->values[NR_EXPLAIN_ROUTE]);
-    for (uint32_t i = 0; i < args->many_count; i++) {
-        if (strchr(args->many[i], ':') == NULL || strpbrk(args->many[i], "\r\n") != NULL)
-            return refuse("expected 'Name: value'", args->many[i]);
-        nr_strbuf_printf(&asked->text, "%s\r\n", args->many[i]);
-    }
-    NR_STRBUF_LIT(&asked->text, "\r\n");
-    reason = nr_h1_parse_request(asked->text.ptr, asked->text.len, &nr_h1_limits_default,
-                                 asked->fields, FIELDS_MAX, &asked->head);
-    if (reason != NR_H1_OK)
-        return refuse("the gateway refuses this request", nr_h1_reason_text(reason));
-    return NR_EXIT_OK;
+    return strcmp(text_of(json, "verdict"), "route") == 0;
 }
 
-static void ask(struct asked *asked)
+static void print_verdict(const struct nr_json *json)
 {
-    const struct nr_head *head = &asked->head;
-    struct nr_span authority = nr_head_text(head, head->authority);
-    struct nr_span path = nr_head_text(head, head->path);
-
-    asked->verdict = nr_router_find(asked->routes->router, authority, path, head->method, head,
-                                    &asked->rule, &asked->methods);
-    asked->count = nr_router_explain(asked->routes->router, authority, path, head->method, head,
-                                     asked->candidates, CANDIDATES_MAX);
+    if (found(json))
+        printf("route '%s' (%s:%lld): %s\n", text_of(json, "route"), text_of(json, "file"),
+               number_of(json, "line"), text_of(json, "answer"));
+    else if (nr_json_get(json, "allow") != NULL)
+        printf("no route for this method: 405, Allow: %s\n", text_of(json, "allow"));
+    else
+        printf("no route: 404\n");
 }
 
-/* ---- words for it ---- */
-
-static const struct nr_route_conf *route_of(const struct asked *asked, uint32_t rule)
+static void print_text(const struct nr_json *json)
 {
-    return asked->routes->items[rule].conf;
-}
-
-static void why(const struct asked *asked, const struct nr_router_candidate *candidate, char *to)
-{
-    static const char *const texts[] = {
-        [NR_ROUTER_WON] = "takes the request",
-        [NR_ROUTER_LOST_METHOD] = "not for this method",
-        [NR_ROUTER_LOST_HOST] = "fits, but its host is less specific",
-        [NR_ROUTER_LOST_PATH] = "fits, but its path is less specific",
-        [NR_ROUTER_LOST_COUNT] = "fits, but it has fewer conditions",
-        [NR_ROUTER_LOST_ORDER] = "fits, but stands later in the configuration",
-    };
-    char condition[WHY_BYTES - 32];
-
-    if (candidate->outcome != NR_ROUTER_LOST_CONDITION) {
-        snprintf(to, WHY_BYTES, "%s", texts[candidate->outcome]);
-        return;
-    }
-    nr_condition_text(candidate->failed, condition, sizeof(condition));
-    snprintf(to, WHY_BYTES, "does not hold: %s", condition);
-}
-
-static const char *outcome_name(enum nr_router_outcome outcome)
-{
-    static const char *const names[] = {
-        [NR_ROUTER_WON] = "won",
-        [NR_ROUTER_LOST_METHOD] = "method",
-        [NR_ROUTER_LOST_CONDITION] = "condition",
-        [NR_ROUTER_LOST_HOST] = "host",
-        [NR_ROUTER_LOST_PATH] = "path",
-        [NR_ROUTER_LOST_COUNT] = "conditions",
-        [NR_ROUTER_LOST_ORDER] = "order",
-    };
-
-    return names[outcome];
-}
-
-/* What the route does with the request, in a few words. */
-static void describe(const struct nr_route_conf *route, struct nr_strbuf *to)
-{
-    if (route->redirect != NULL)
-        nr_strbuf_printf(to, "redirect with %u", route->redirect->status);
-    else if (route->respond != NULL)
-        nr_strbuf_printf(to, "answered with %u", route->respond->status);
-    else if (route->service.len > 0)
-        nr_strbuf_printf(to, "service %s", route->service.ptr);
-    for (uint32_t i = 0; i < route->target_count; i++)
-        nr_strbuf_printf(to, "%sservice %s (weight %u)", i == 0 ? "" : ", ",
-                         route->targets[i].name.ptr, route->targets[i].weight);
-}
-
-static void put_methods(uint64_t methods, struct nr_strbuf *to)
-{
-    for (int method = NR_METHOD_GET; method < NR_METHODS; method++)
-        if ((methods >> method & 1) != 0 && method != NR_METHOD_CONNECT &&
-            method != NR_METHOD_TRACE)
-            nr_strbuf_printf(to, "%s%.*s", to->len == 0 ? "" : ", ",
-                             (int)nr_method_name((enum nr_method)method).len,
-                             nr_method_name((enum nr_method)method).ptr);
-}
-
-/* ---- printing ---- */
-
-static uint32_t shown(const struct asked *asked)
-{
-    return asked->count < CANDIDATES_MAX ? asked->count : CANDIDATES_MAX;
-}
-
-static void print_verdict(const struct asked *asked)
-{
-    struct nr_strbuf text = {0};
-
-    switch (asked->verdict) {
-    case NR_ROUTER_FOUND: {
-        const struct nr_route_conf *route = route_of(asked, asked->rule);
-
-        describe(route, &text);
-        printf("route '%s' (%s:%u): %s\n", route->name.ptr, route->at.place.file,
-               route->at.place.line, text.ptr);
-        break;
-    }
-    case NR_ROUTER_NO_METHOD:
-        put_methods(asked->methods, &text);
-        printf("no route for this method: 405, Allow: %s\n", text.ptr == NULL ? "" : text.ptr);
-        break;
-    case NR_ROUTER_NO_ROUTE: printf("no route: 404\n"); break;
-    }
-    nr_strbuf_done(&text);
-}
-
-static void print_text(const struct asked *asked)
-{
+    const struct nr_json *candidates = nr_json_get(json, "candidates");
     bool heading = false;
 
-    print_verdict(asked);
-    for (uint32_t i = 0; i < shown(asked); i++) {
-        const struct nr_router_candidate *candidate = &asked->candidates[i];
-        const struct nr_route_conf *route = route_of(asked, candidate->rule);
-        char text[WHY_BYTES];
+    print_verdict(json);
+    for (size_t i = 0; i < nr_json_count(candidates); i++) {
+        const struct nr_json *candidate = nr_json_at(candidates, i);
 
-        if (candidate->outcome == NR_ROUTER_WON)
+        if (strcmp(text_of(candidate, "outcome"), "won") == 0)
             continue;
         if (!heading)
             printf("runners-up, in the order in which they are asked:\n");
         heading = true;
-        why(asked, candidate, text);
-        printf("  '%s' (line %u): %s\n", route->name.ptr, route->at.place.line, text);
+        printf("  '%s' (line %lld): %s\n", text_of(candidate, "route"),
+               number_of(candidate, "line"), text_of(candidate, "why"));
     }
-    if (asked->count > CANDIDATES_MAX)
-        printf("  and %u more\n", asked->count - CANDIDATES_MAX);
+    if (nr_json_get(json, "more") != NULL)
+        printf("  and %lld more\n", number_of(json, "more"));
 }
 
-static struct nr_json *candidate_json(const struct asked *asked,
-                                      const struct nr_router_candidate *candidate)
+static void print_json(const struct nr_json *json)
 {
-    const struct nr_route_conf *route = route_of(asked, candidate->rule);
-    struct nr_json *json = nr_json_object();
-    char text[WHY_BYTES];
+    char *out = nr_json_dump(json, 2);
 
-    why(asked, candidate, text);
-    nr_json_set(json, "route", nr_json_string(route->name));
-    nr_json_set(json, "index", nr_json_integer(candidate->rule));
-    nr_json_set(json, "line", nr_json_integer(route->at.place.line));
-    nr_json_set(json, "outcome", nr_json_string(nr_span_of(outcome_name(candidate->outcome))));
-    nr_json_set(json, "why", nr_json_string(nr_span_of(text)));
-    return json;
-}
-
-static void print_json(const struct asked *asked)
-{
-    static const char *const verdicts[] = {[NR_ROUTER_FOUND] = "route",
-                                           [NR_ROUTER_NO_ROUTE] = "no_route",
-                                           [NR_ROUTER_NO_METHOD] = "method_not_allowed"};
-    struct nr_json *json = nr_json_object(), *list = nr_json_array();
-    struct nr_strbuf text = {0};
-    char *out;
-
-    nr_json_set(json, "verdict", nr_json_string(nr_span_of(verdicts[asked->verdict])));
-    nr_json_set(json, "path", nr_json_string(nr_head_text(&asked->head, asked->head.path)));
-    if (asked->verdict == NR_ROUTER_FOUND) {
-        const struct nr_route_conf *route = route_of(asked, asked->rule);
-
-        describe(route, &text);
-        nr_json_set(json, "route", nr_json_string(route->name));
-        nr_json_set(json, "file", nr_json_string(nr_span_of(route->at.place.file)));
-        nr_json_set(json, "line", nr_json_integer(route->at.place.line));
-        nr_json_set(json, "answer", nr_json_string(nr_strbuf_span(&text)));
-    } else if (asked->verdict == NR_ROUTER_NO_METHOD) {
-        put_methods(asked->methods, &text);
-        nr_json_set(json, "allow", nr_json_string(nr_strbuf_span(&text)));
-    }
-    for (uint32_t i = 0; i < shown(asked); i++)
-        nr_json_push(list, candidate_json(asked, &asked->candidates[i]));
-    nr_json_set(json, "candidates", list);
-    out = nr_json_dump(json, 2);
     puts(out);
     free(out);
-    nr_strbuf_done(&text);
+}
+
+static int explain(const struct nr_args *args, const struct nr_routes *routes)
+{
+    struct nr_span fields[NR_MANY_MAX];
+    struct nr_json *json = NULL;
+    struct nr_err err = {0};
+    int code;
+
+    for (uint32_t i = 0; i < args->many_count; i++)
+        fields[i] = nr_span_of(args->many[i]);
+    if (nr_routes_explain(routes, args->values[NR_EXPLAIN_ROUTE], fields, args->many_count, &json,
+                          &err) != NR_OK) {
+        fprintf(stderr, "naru explain: %s; 'naru help explain' explains the command\n", err.text);
+        return NR_EXIT_USAGE;
+    }
+    if (args->values[NR_EXPLAIN_JSON] != NULL)
+        print_json(json);
+    else
+        print_text(json);
+    code = found(json) ? NR_EXIT_OK : NR_EXIT_FAILURE;
     nr_json_free(json);
+    return code;
 }
 
 int nr_explain_route(const struct nr_args *args)
 {
-    struct asked *asked = calloc(1, sizeof(*asked));
     struct nr_config *config = NULL;
     struct nr_routes *routes;
-    int code = asked == NULL ? NR_EXIT_FAILURE : make_request(args, asked);
+    int code = nr_cli_load(args->values[NR_EXPLAIN_CONFIG], &config);
 
-    if (code == NR_EXIT_OK)
-        code = nr_cli_load(args->values[NR_EXPLAIN_CONFIG], &config);
-    if (code == NR_EXIT_OK) {
-        routes = nr_routes_new(config);
-        asked->routes = routes;
-        ask(asked);
-        if (args->values[NR_EXPLAIN_JSON] != NULL)
-            print_json(asked);
-        else
-            print_text(asked);
-        code = asked->verdict == NR_ROUTER_FOUND ? NR_EXIT_OK : NR_EXIT_FAILURE;
-        nr_routes_free(routes);
-        nr_config_unref(config);
-    }
-    if (asked != NULL)
-        nr_strbuf_done(&asked->text);
-    free(asked);
+    if (code != NR_EXIT_OK)
+        return code;
+    routes = nr_routes_new(config);
+    code = explain(args, routes);
+    nr_routes_free(routes);
+    nr_config_unref(config);
     return code;
 }

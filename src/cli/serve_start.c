@@ -219,6 +219,11 @@ static void close_leftovers(struct nr_serve *serve)
     }
 }
 
+static void drain(void *ctx)
+{
+    nr_serve_begin_drain(ctx);
+}
+
 static void start_admin(struct nr_serve *serve)
 {
     struct nr_admin_setup setup = {
@@ -236,6 +241,8 @@ static void start_admin(struct nr_serve *serve)
         .local = nr_admin_conf_is_local(nr_admin_conf_of(serve->config)),
         .log = &serve->log,
         .control = &serve->reload.control,
+        .drain = drain,
+        .drain_ctx = serve,
         .metrics = nr_observe_conf_of(serve->config)->metrics,
     };
 

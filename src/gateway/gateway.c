@@ -341,6 +341,11 @@ struct nr_addr nr_gateway_listener_address(const struct nr_gateway *gateway, uin
     return gateway->current->listeners[listener]->address;
 }
 
+const struct nr_routes *nr_gateway_routes(const struct nr_gateway *gateway)
+{
+    return gateway->current->table;
+}
+
 struct nr_gateway_names nr_gateway_names(const struct nr_gateway *gateway)
 {
     return (struct nr_gateway_names){.routes = gateway->ids.routes,

@@ -138,6 +138,10 @@ enum nr_code nr_gateway_limit_restore(struct nr_gateway *gateway, struct nr_span
 
 /* ---- names ---- */
 
+/* The routes, as requests are asked now; until the next switch. */
+struct nr_routes;
+const struct nr_routes *nr_gateway_routes(const struct nr_gateway *gateway);
+
 /* The names behind the ids of a record, which stay the same from one configuration to the next. The
  * spans live until the publish after the next one. */
 struct nr_gateway_names {

@@ -122,6 +122,7 @@ static void make_route(struct nr_routes *routes, const struct nr_services_conf *
         .strip_prefix = conf->strip_prefix,
         .deadline_ns = conf->deadline_ns == NR_CONF_NONE ? 0 : conf->deadline_ns,
     };
+    routes->matches[index] = ret_rule->match;
     if (conf->service.len > 0) {
         const struct nr_service_conf *service = nr_service_conf_find(services, conf->service);
 
@@ -145,6 +146,8 @@ struct nr_routes *nr_routes_new(const struct nr_config *config)
     routes->count = routes->conf->route_count;
     for (uint32_t i = 0; i < routes->count; i++)
         regexes += condition_count(&routes->conf->routes[i].match);
+    routes->matches =
+        nr_arena_zalloc(&routes->arena, (routes->count + 1u) * sizeof(*routes->matches));
     routes->regexes = calloc(regexes + 1, sizeof(struct nr_regex *));
     routes->items =
         aligned_alloc(NR_CACHE_LINE_BYTES, (routes->count + 1u) * sizeof(*routes->items));

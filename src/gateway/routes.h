@@ -32,7 +32,8 @@ struct nr_routes {
     struct nr_router *router;
     struct nr_gateway_route *items; /* in the order of the configuration */
     uint32_t count;
-    struct nr_regex **regexes; /* owned */
+    const struct nr_match **matches; /* per route, NULL: no further conditions; to be explained */
+    struct nr_regex **regexes;       /* owned */
     uint32_t regex_count;
 };
 

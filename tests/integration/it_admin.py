@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import urllib.parse
 
 import upstream
@@ -275,6 +276,76 @@ def _(t):
         t.equal(stream.read_line(), b"")
         stream.send(b'{"weight": 4} ')
         t.equal(stream.read_response("PATCH").json()["weight"], 4)
+
+
+# ---- routes
+
+@test("routes are listed in the order in which they are asked")
+def _(t):
+    naru, a = one_app(t, gateway={"routes": [
+        {"name": "all", "match": {"path": "/*"}, "service": "app"},
+        {"name": "beta", "match": {"path": "/a", "methods": ["GET", "POST"],
+                                   "headers": {"X-Beta": "1"}}, "service": "app"},
+        {"name": "old", "match": {"path": "/a", "host": ["*.x.org", "a.y.org"]},
+         "redirect": {"to": "/b", "status": 308}}]})
+    answer = naru.admin("/v1/routes").json()
+    t.equal([l["address"] for l in answer["listeners"]], [naru.address])
+    t.equal([(r["route"], r.get("host")) for r in answer["routes"]],
+            [("old", "a.y.org"), ("old", "*.x.org"), ("beta", None), ("all", None)])
+    beta = answer["routes"][2]
+    t.equal((beta["methods"], beta["conditions"], beta["answer"], beta["index"]),
+            ("GET, POST", ["header X-Beta is '1'"], "service app", 1))
+    t.equal(answer["routes"][0]["answer"], "redirect with 308")
+    some = naru.admin("/v1/routes?service=app&limit=1&offset=1").json()
+    t.equal((some["total"], [r["route"] for r in some["routes"]]), (2, ["all"]))
+    post(naru, config_text(naru, {"app": a}))
+    t.equal([r["route"] for r in naru.admin("/v1/routes").json()["routes"]], ["/*"])
+
+
+@test("a request is explained as naru explain does")
+def _(t):
+    naru, _a = one_app(t, gateway={"routes": [
+        {"name": "all", "match": {"path": "/*", "methods": "GET"}, "service": "app"},
+        {"name": "beta", "match": {"path": "/a", "headers": {"X-Beta": "1"}}, "service": "app"}]})
+    for request, headers in (("GET http://x/a", []), ("/a", ["X-Beta: 1"]), ("PUT http://x/b", []),
+                             ("GET http://x/a?b=%20#c", ["X-Beta: 1", "Accept: */*"])):
+        query = urllib.parse.urlencode([("request", request)] + [("header", h) for h in headers])
+        answer = naru.admin(f"/v1/routes/explain?{query}")
+        t.equal((request, answer.status), (request, 200))
+        words = [word for h in headers for word in ("-H", h)]
+        told = run_naru("explain", "--route", request, *words, "--json", "-c", naru.config_path)
+        t.equal(answer.json(), json.loads(told.stdout))
+    for query, detail in (("", "'request' is needed"), ("request=nonsense", "expected a method"),
+                          ("request=/%00", "no NUL"), ("request=/&header=x", "expected 'Name: value'"),
+                          ("request=/a/../b", "the gateway refuses this request: 'bad_path'")):
+        answer = naru.admin(f"/v1/routes/explain?{query}")
+        t.equal((query, answer.status), (query, 400))
+        t.true(detail in answer.json()["detail"], answer.json()["detail"])
+
+
+# ---- the end
+
+@test("a drain that is asked for lets a request finish, and ends the process")
+def _(t):
+    asked = threading.Event()
+
+    def slow(peer):
+        while peer.next() is not None:
+            asked.wait(30)
+            peer.answer(200, b"late")
+    up = t.upstream(slow)
+    naru = t.naru(services={"app": {"instances": [up.address]}})
+    with naru.connect() as client:
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        t.eventually(lambda: naru.metrics()["naru_requests_active"] == 1, "the request is under way")
+        answer = naru.admin("/v1/drain", "POST")
+        t.equal((answer.status, answer.json()["status"]), (202, "draining"))
+        t.equal(naru.admin("/ready").json()["reason"], "draining")
+        t.equal(naru.admin("/v1/drain", "POST").status, 202)
+        t.equal(post(naru, "gateway: {}\n").json()["reason"], "draining")
+        asked.set()
+        t.equal(client.read_response("GET").body, b"late")
+    t.equal(naru.process.wait(20), 0)
 
 
 # ---- the configuration

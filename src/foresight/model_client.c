@@ -17,6 +17,7 @@ struct nr_model_visit {
     struct nr_link link; /* clients->visits or ->free */
     struct nr_model_clients *clients;
     const struct nr_request_conf *what; /* NULL: GET / */
+    uint32_t kind;                      /* its number */
     struct nr_exchange *x;              /* NULL: between two requests */
     struct nr_sim_event timer;          /* the client's patience, or its back-off */
     uint64_t began_ns;                  /* the visit */
@@ -43,7 +44,8 @@ static void leave(struct nr_model_visit *visit, bool ok)
     struct nr_model_clients *clients = visit->clients;
     uint64_t at_ns = now_ns(clients);
 
-    nr_report_visit(clients->world->report, at_ns, ok, (at_ns - visit->began_ns) / 1000);
+    nr_report_visit(clients->world->report, at_ns, visit->kind, ok,
+                    (at_ns - visit->began_ns) / 1000);
     nr_list_remove(&visit->link);
     nr_list_push_front(&clients->free, &visit->link);
 }
@@ -194,19 +196,19 @@ static void ask(struct nr_model_visit *visit)
 
 /* ---- visits come ---- */
 
-static const struct nr_request_conf *choose(struct nr_model_clients *clients)
+static void choose(struct nr_model_clients *clients, struct nr_model_visit *visit)
 {
     const struct nr_traffic_conf *traffic = clients->world->scenario->traffic;
     uint64_t at;
 
+    visit->what = NULL;
+    visit->kind = 0;
     if (traffic->request_count == 0)
-        return NULL;
+        return;
     at = nr_random_below(&clients->random, clients->weights);
-    for (uint32_t i = 0;; i++) {
-        if (at < traffic->requests[i].weight)
-            return &traffic->requests[i];
-        at -= traffic->requests[i].weight;
-    }
+    for (; at >= traffic->requests[visit->kind].weight; visit->kind++)
+        at -= traffic->requests[visit->kind].weight;
+    visit->what = &traffic->requests[visit->kind];
 }
 
 static void visit_new(struct nr_model_clients *clients)
@@ -222,7 +224,7 @@ static void visit_new(struct nr_model_clients *clients)
     visit->timer = (struct nr_sim_event){.fire = on_timer};
     visit->began_ns = now_ns(clients);
     visit->requests = 0;
-    visit->what = choose(clients);
+    choose(clients, visit);
     nr_report_at(clients->world->report, visit->began_ns)->offered++;
     ask(visit);
 }

@@ -20,13 +20,15 @@ const char *nr_cause_name(uint32_t cause)
 }
 
 void nr_report_init(struct nr_report *report, uint64_t start_ns, uint64_t duration_ns,
-                    uint32_t instances)
+                    uint32_t instances, uint32_t kinds)
 {
     *report = (struct nr_report){.start_ns = start_ns, .duration_ns = duration_ns};
     report->second_max = (uint32_t)((duration_ns + second_ns - 1) / second_ns) + TAIL_S;
     report->seconds = calloc(report->second_max, sizeof(*report->seconds));
     report->instances = calloc(instances + 1, sizeof(*report->instances));
-    nr_assert(report->seconds != NULL && report->instances != NULL);
+    report->kinds = calloc(kinds, sizeof(*report->kinds));
+    nr_assert(report->seconds != NULL && report->instances != NULL && report->kinds != NULL);
+    report->kind_count = kinds;
     report->instance_count = instances;
     for (uint32_t i = 0; i < instances; i++) {
         report->instances[i].seconds =
@@ -43,6 +45,9 @@ void nr_report_done(struct nr_report *report)
     }
     for (uint32_t i = 0; i < report->event_count; i++)
         free(report->events[i].text);
+    for (uint32_t i = 0; i < report->kind_count; i++)
+        free(report->kinds[i].name);
+    free(report->kinds);
     free(report->instances);
     free(report->events);
     free(report->seconds);
@@ -72,15 +77,19 @@ struct nr_report_load *nr_report_load_at(struct nr_report *report, uint32_t inst
     return &report->instances[instance].seconds[index_of(report, now_ns)];
 }
 
-void nr_report_visit(struct nr_report *report, uint64_t now_ns, bool ok, uint64_t took_us)
+void nr_report_visit(struct nr_report *report, uint64_t now_ns, uint32_t kind, bool ok,
+                     uint64_t took_us)
 {
     struct nr_report_second *second = nr_report_at(report, now_ns);
 
+    report->kinds[kind].visits++;
     if (!ok) {
         second->failed++;
         return;
     }
     second->ok++;
+    report->kinds[kind].ok++;
+    nr_hist_add(&report->kinds[kind].latency, took_us);
     nr_hist_add(&report->second, took_us);
     nr_hist_add(&report->latency, took_us);
 }

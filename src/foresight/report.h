@@ -59,6 +59,13 @@ struct nr_report_instance {
     uint64_t orphaned_ns; /* work for nobody */
 };
 
+/* One kind of request of the scenario. */
+struct nr_report_kind {
+    char *name; /* "GET /api/orders"; owned */
+    uint64_t visits, ok;
+    struct nr_hist latency; /* of those that ended well */
+};
+
 enum nr_event_tone { NR_TONE_NEUTRAL, NR_TONE_BAD, NR_TONE_GOOD };
 
 struct nr_report_event {
@@ -78,6 +85,8 @@ struct nr_report {
     uint32_t second_max;
     struct nr_report_instance *instances;
     uint32_t instance_count;
+    struct nr_report_kind *kinds;
+    uint32_t kind_count;
     struct nr_report_event *events;
     uint32_t event_count;
     /* sums */
@@ -93,7 +102,7 @@ struct nr_report {
 };
 
 void nr_report_init(struct nr_report *report, uint64_t start_ns, uint64_t duration_ns,
-                    uint32_t instances);
+                    uint32_t instances, uint32_t kinds);
 void nr_report_done(struct nr_report *report);
 
 /* The second that now_ns falls into. */
@@ -101,8 +110,9 @@ struct nr_report_second *nr_report_at(struct nr_report *report, uint64_t now_ns)
 struct nr_report_load *nr_report_load_at(struct nr_report *report, uint32_t instance,
                                          uint64_t now_ns);
 
-/* A visit is over; took_us counts if it ended well. */
-void nr_report_visit(struct nr_report *report, uint64_t now_ns, bool ok, uint64_t took_us);
+/* A visit of this kind is over; took_us counts if it ended well. */
+void nr_report_visit(struct nr_report *report, uint64_t now_ns, uint32_t kind, bool ok,
+                     uint64_t took_us);
 
 /* The second that ends at now_ns is complete. */
 void nr_report_tick(struct nr_report *report, uint64_t now_ns, uint32_t in_flight, uint32_t queued);

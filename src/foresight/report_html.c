@@ -260,6 +260,38 @@ static void put_events(struct nr_strbuf *to, const struct nr_report *report)
     NR_STRBUF_LIT(to, "</table></section>\n");
 }
 
+static void put_time_cell(struct nr_strbuf *to, const struct nr_hist *hist, double q)
+{
+    char text[32];
+
+    nr_strbuf_printf(to, "<td>%s",
+                     hist->count == 0
+                         ? "–"
+                         : nr_report_time_text(nr_hist_quantile(hist, q), text, sizeof(text)));
+}
+
+static void put_kinds(struct nr_strbuf *to, const struct nr_report *report)
+{
+    if (report->kind_count < 2)
+        return;
+    NR_STRBUF_LIT(to,
+                  "<section class=card><div class=head><h2>Requests</h2></div><div class=scroll>"
+                  "<table><tr><th>request<th>visits<th>answered well<th>p50<th>p95<th>p99\n");
+    for (uint32_t i = 0; i < report->kind_count; i++) {
+        const struct nr_report_kind *kind = &report->kinds[i];
+
+        NR_STRBUF_LIT(to, "<tr><td><code>");
+        put_text(to, nr_span_of(kind->name));
+        nr_strbuf_printf(to, "</code><td>%llu<td>%.3f %%", (unsigned long long)kind->visits,
+                         kind->visits == 0 ? 100 : (double)kind->ok * 100 / (double)kind->visits);
+        put_time_cell(to, &kind->latency, 0.50);
+        put_time_cell(to, &kind->latency, 0.95);
+        put_time_cell(to, &kind->latency, 0.99);
+        NR_STRBUF_LIT(to, "\n");
+    }
+    NR_STRBUF_LIT(to, "</table></div></section>\n");
+}
+
 static void put_causes(struct nr_strbuf *to, const struct nr_report *report)
 {
     uint64_t all = 0;
@@ -293,6 +325,7 @@ void nr_report_html(const struct nr_report *report, struct nr_strbuf *to)
     put_tiles(to, report);
     put_events(to, report);
     put_charts(to, report);
+    put_kinds(to, report);
     put_causes(to, report);
     put_instances(to, report);
     nr_strbuf_printf(to,

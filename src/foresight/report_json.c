@@ -104,6 +104,17 @@ static struct nr_json *instance_json(const struct nr_report *report,
     return json;
 }
 
+static struct nr_json *kind_json(const struct nr_report_kind *kind)
+{
+    struct nr_json *json = nr_json_object();
+
+    nr_json_set(json, "request", nr_json_string(nr_span_of(kind->name)));
+    nr_json_set(json, "visits", integer(kind->visits));
+    nr_json_set(json, "ok", integer(kind->ok));
+    nr_json_set(json, "latency_ms", latency(&kind->latency));
+    return json;
+}
+
 static struct nr_json *event_json(const struct nr_report_event *event)
 {
     static const char *const tones[] = {
@@ -119,13 +130,17 @@ static struct nr_json *event_json(const struct nr_report_event *event)
 struct nr_json *nr_report_json(const struct nr_report *report)
 {
     struct nr_json *json = nr_json_object(), *timeline = nr_json_array(),
-                   *instances = nr_json_array(), *events = nr_json_array();
+                   *instances = nr_json_array(), *events = nr_json_array(),
+                   *kinds = nr_json_array();
 
     nr_json_set(json, "scenario", nr_json_string(report->name));
     nr_json_set(json, "about", nr_json_string(report->about));
     nr_json_set(json, "seed", integer(report->seed));
     nr_json_set(json, "duration_s", rounded((double)report->duration_ns / 1e9));
     nr_json_set(json, "summary", summary(report));
+    for (uint32_t i = 0; i < report->kind_count; i++)
+        nr_json_push(kinds, kind_json(&report->kinds[i]));
+    nr_json_set(json, "requests", kinds);
     for (uint32_t i = 0; i < report->event_count; i++)
         nr_json_push(events, event_json(&report->events[i]));
     nr_json_set(json, "events", events);

@@ -274,6 +274,28 @@ static void put_causes(const struct sheet *sheet)
         NR_STRBUF_LIT(sheet->to, "\n");
 }
 
+static void put_kinds(const struct sheet *sheet)
+{
+    const struct nr_report *report = sheet->report;
+
+    if (report->kind_count < 2)
+        return;
+    nr_strbuf_printf(sheet->to, "  %s%-36s   visits      well      p50      p95      p99%s\n",
+                     DIM(sheet), "request", PLAIN(sheet));
+    for (uint32_t i = 0; i < report->kind_count; i++) {
+        const struct nr_report_kind *kind = &report->kinds[i];
+
+        nr_strbuf_printf(sheet->to, "  %-36s %8llu %8.3f%% ", kind->name,
+                         (unsigned long long)kind->visits,
+                         kind->visits == 0 ? 100 : (double)kind->ok * 100 / (double)kind->visits);
+        put_time(sheet->to, nr_hist_quantile(&kind->latency, 0.50), 8);
+        put_time(sheet->to, nr_hist_quantile(&kind->latency, 0.95), 9);
+        put_time(sheet->to, nr_hist_quantile(&kind->latency, 0.99), 9);
+        NR_STRBUF_LIT(sheet->to, "\n");
+    }
+    NR_STRBUF_LIT(sheet->to, "\n");
+}
+
 static void put_instances(const struct sheet *sheet)
 {
     const struct nr_report *report = sheet->report;
@@ -310,6 +332,7 @@ void nr_report_text(const struct nr_report *report, const struct nr_report_style
     put_summary(&sheet);
     put_curves(&sheet);
     put_rows(&sheet);
+    put_kinds(&sheet);
     put_causes(&sheet);
     put_instances(&sheet);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "foresight/simulate.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -99,6 +100,15 @@ static void on_health(void *ctx, struct nr_service *service, uint32_t instance, 
                     to == NR_HEALTH_DOWN ? "down" : "up");
 }
 
+/* What naru's own log would say of instances and policies: circuits that open, and the like. */
+static void on_news(void *ctx, struct nr_service *service, bool bad, const char *text)
+{
+    struct nr_world *world = ctx;
+
+    nr_report_event(world->report, nr_sim_now_ns(world->sim), bad ? NR_TONE_BAD : NR_TONE_GOOD,
+                    "%s: %s", nr_service_conf(service)->name.ptr, text);
+}
+
 static void tick(struct nr_world *world)
 {
     uint32_t queued = 0;
@@ -181,6 +191,7 @@ static enum nr_code gateway_start(struct nr_world *world, struct nr_addr *ret_ad
     for (uint32_t i = 0; i < world->worker_count; i++)
         world->workers[i] = nr_gateway_worker_new(world->gateway, world->engines[i], &world->sink,
                                                   world->worker_count);
+    nr_gateway_on_news(world->gateway, on_news, world);
     nr_gateway_start(world->gateway, world->engines[0], on_health, world);
     return NR_OK;
 }
@@ -268,17 +279,38 @@ static void world_done(struct nr_world *world)
 
 /* ---- the run ---- */
 
+static char *name_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static char *name_of(const char *format, ...)
+{
+    char *name = NULL;
+    va_list args;
+
+    va_start(args, format);
+    if (vasprintf(&name, format, args) < 0)
+        nr_assert_failed("out of memory", __FILE__, __LINE__);
+    va_end(args);
+    return name;
+}
+
 static void report_init(struct nr_world *world)
 {
+    const struct nr_traffic_conf *traffic = world->scenario->traffic;
     struct nr_report *report = world->report;
 
-    nr_report_init(report, world->start_ns, world->scenario->duration_ns, world->instance_count);
+    nr_report_init(report, world->start_ns, world->scenario->duration_ns, world->instance_count,
+                   traffic->request_count == 0 ? 1 : traffic->request_count);
+    for (uint32_t i = 0; i < traffic->request_count; i++)
+        report->kinds[i].name =
+            name_of("%s %s", nr_method_name((enum nr_method)traffic->requests[i].method).ptr,
+                    traffic->requests[i].path.ptr);
+    if (traffic->request_count == 0)
+        report->kinds[0].name = name_of("GET /");
     report->about = world->scenario->about;
     report->seed = world->scenario->seed;
     for (uint32_t i = 0; i < world->instance_count; i++) {
-        report->instances[i].name = strdup(world->instances[i].name.ptr);
+        report->instances[i].name = name_of("%s", world->instances[i].name.ptr);
         report->instances[i].capacity = world->instances[i].capacity;
-        nr_assert(report->instances[i].name != NULL);
     }
 }
 

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/compiler.h"
 #include "observe/expo.h"
+#include "observe/policies.h"
 #include "observe/record_json.h"
 
 static const struct nr_admin_field status_fields[] = {

@@ -6,6 +6,7 @@
 
 #include "admin/pages.h"
 #include "base/compiler.h"
+#include "observe/policies.h"
 #include "service/service_conf.h"
 
 /* ---- shapes ---- */
@@ -45,6 +46,7 @@ const struct nr_admin_shape nr_admin_instance_shape = {
 static const struct nr_admin_field service_fields[] = {
     {.name = "name", .type = NR_ADMIN_STRING, .doc = "As configured."},
     {.name = "instances", .type = NR_ADMIN_LIST, .shape = &nr_admin_instance_shape, .doc = "All of them."},
+    {.name = "policies", .type = NR_ADMIN_OBJECT, .doc = "What its policies know now: retries, circuits."},
 };
 
 const struct nr_admin_shape nr_admin_service_shape = {
@@ -94,7 +96,8 @@ static struct nr_json *instance_json(const struct nr_instance_view *view)
     return json;
 }
 
-static struct nr_json *service_json(const struct nr_gateway *gateway, uint32_t number)
+static struct nr_json *service_json(const struct nr_gateway *gateway, uint32_t number,
+                                    uint64_t now_ns)
 {
     struct nr_service *service = nr_gateway_service(gateway, number);
     struct nr_json *json = nr_json_object(), *instances = nr_json_array();
@@ -107,6 +110,7 @@ static struct nr_json *service_json(const struct nr_gateway *gateway, uint32_t n
     }
     nr_json_set(json, "name", nr_json_string(nr_gateway_service_name(gateway, number)));
     nr_json_set(json, "instances", instances);
+    nr_json_set(json, "policies", nr_policies_json(gateway, number, now_ns));
     return json;
 }
 
@@ -117,7 +121,7 @@ void nr_admin_services(struct nr_admin_call *call)
     struct nr_json *list = nr_json_array(), *json = nr_json_object();
 
     for (uint32_t i = 0; i < count; i++)
-        nr_json_push(list, service_json(gateway, i));
+        nr_json_push(list, service_json(gateway, i, nr_io_now_ns(call->admin->setup.io)));
     nr_json_set(json, "services", list);
     nr_admin_json(call, 200, json);
 }
@@ -185,7 +189,9 @@ void nr_admin_service(struct nr_admin_call *call)
     uint32_t number;
 
     if (find_service(call, &number))
-        nr_admin_json(call, 200, service_json(call->admin->setup.sources.gateway, number));
+        nr_admin_json(call, 200,
+                      service_json(call->admin->setup.sources.gateway, number,
+                                   nr_io_now_ns(call->admin->setup.io)));
 }
 
 void nr_admin_instance(struct nr_admin_call *call)

@@ -59,6 +59,8 @@ static const struct reason_row rows[] = {
         {"pool_exhausted", 503,
          "All connections that may be open to the service's instance were in "
          "use, and none came free in time."},
+    [NR_REASON_CIRCUIT_OPEN] = {"circuit_open", 503,
+                                "The service has failed too often and is not called for a while."},
 };
 
 _Static_assert(NR_COUNT(rows) == NR_REASONS, "every reason has its row");

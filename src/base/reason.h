@@ -45,6 +45,7 @@ enum nr_reason {
     NR_REASON_POOL_EXHAUSTED,     /* 503: all connections that the pool may have are in use */
     NR_REASON_RATE_LIMITED,       /* 429: a rate limit is used up */
     NR_REASON_LIMIT_KEY_MISSING,  /* 400: the request lacks what a limit counts by */
+    NR_REASON_CIRCUIT_OPEN,       /* 503: the circuit breaker lets nothing through */
     NR_REASONS
 };
 

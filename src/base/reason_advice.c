@@ -65,6 +65,10 @@ static const char *const advice[NR_REASONS] = {
                               "requests do not get there.",
     [NR_REASON_PROXY_HEADER] = "Who connects must send a PROXY header and be in trusted_proxies; "
                                "or set proxy_protocol: off.",
+    [NR_REASON_CIRCUIT_OPEN] =
+        "Calls to the service failed or were slow: `/v1/services` shows which "
+        "circuit and until when, the log why it opened; repair the service, "
+        "the circuit closes by itself.",
     [NR_REASON_IDLE] = "Raise tcp.idle_timeout, or let client or service send keep-alives.",
 };
 

@@ -60,15 +60,23 @@ static void report(struct nr_call *c, const struct nr_exchange *up, enum nr_end 
     uint64_t now_ns = nr_io_now_ns(c->io);
     uint64_t took_ns = now_ns > a->started_ns ? now_ns - a->started_ns : 1;
     bool whole = c->answered || c->tunnel || c->over || a->discarded;
+    struct nr_outcome report = {
+        .instance = a->instance,
+        .ticket = a->ticket,
+        .route = c->record->route,
+        .status = a->status,
+        .now_ns = now_ns,
+        .latency_ns = took_ns,
+    };
 
-    if (a->head_latency_ns != 0)
-        nr_service_report(c->service, a->instance, now_ns, a->head_latency_ns,
-                          a->status < 500 && whole);
-    else if ((c->over && c->reason == NR_REASON_CLIENT_CLOSED) || nr_attempt_was_stale(up, end) ||
-             end == NR_END_POOL_EXHAUSTED || up->no_files)
-        nr_service_report(c->service, a->instance, now_ns, 0, true);
-    else
-        nr_service_report(c->service, a->instance, now_ns, took_ns, false);
+    if (a->head_latency_ns != 0) {
+        report.latency_ns = a->head_latency_ns;
+        report.ok = a->status < 500 && whole;
+    } else if ((c->over && c->reason == NR_REASON_CLIENT_CLOSED) || end == NR_END_SHUTDOWN ||
+               end == NR_END_POOL_EXHAUSTED || up->no_files || nr_attempt_was_stale(up, end)) {
+        report.latency_ns = 0;
+    }
+    nr_service_report_by(c->service, nr_io_random(c->io), &report);
 }
 
 /* ---- upstream's events ---- */
@@ -275,11 +283,13 @@ bool nr_attempt_start(struct nr_call *c, int *ret_reason)
                            .tried = c->tried,
                            .key = c->key,
                            .has_key = c->has_key,
+                           .route = c->record->route,
                            .repeat = c->attempts > 0};
     uint32_t instance = nr_service_pick_by(c->service, nr_io_random(c->io), &pick);
 
     if (instance == NR_INSTANCE_NONE) {
         *ret_reason = pick.reason;
+        c->wait_ns = pick.wait_ns;
         return false;
     }
     c->record->flags |= pick.flags;
@@ -291,6 +301,7 @@ bool nr_attempt_start(struct nr_call *c, int *ret_reason)
         c->tried |= (uint64_t)1 << instance;
     *a = (struct nr_attempt){
         .instance = instance,
+        .ticket = pick.ticket,
         .started_ns = now_ns,
         .until_ns = nr_deadline_bound_ns(&c->deadline, now_ns, c->conf->timeouts.attempt_ns),
     };

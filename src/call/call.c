@@ -262,6 +262,11 @@ uint32_t nr_call_instance(const struct nr_exchange *call)
     return call_of(call)->attempt.instance;
 }
 
+uint64_t nr_call_wait_ns(const struct nr_exchange *call)
+{
+    return call_of(call)->wait_ns;
+}
+
 enum nr_reason nr_call_reason(const struct nr_exchange *call)
 {
     return call_of(call)->reason;

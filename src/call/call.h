@@ -65,4 +65,7 @@ uint32_t nr_call_instance(const struct nr_exchange *call);
 /* In and after `end`'s start: why there is no (complete) answer; NR_REASON_NONE if there is. */
 enum nr_reason nr_call_reason(const struct nr_exchange *call);
 
+/* … and when that is circuit_open: for how long it is certain to last; 0: not known. */
+uint64_t nr_call_wait_ns(const struct nr_exchange *call);
+
 #endif

@@ -79,6 +79,7 @@ void nr_replay_drop(struct nr_replay *replay, struct nr_io *io, struct nr_call_b
 struct nr_attempt {
     struct nr_exchange *up; /* NULL: none */
     uint32_t instance;
+    uint32_t ticket; /* of its circuit */
     uint16_t status; /* of the final head; 0: none yet */
     bool timed_out;  /* we have reset it because its time was over */
     bool refreshed;  /* its first connection had gone stale, this is the second */
@@ -113,6 +114,7 @@ struct nr_call {
     uint64_t first_start_ns;
     uint64_t tried; /* instances, as nr_service_pick wants them */
     uint64_t key;
+    uint64_t wait_ns; /* see nr_call_wait_ns */
     uint32_t attempts;
     uint32_t pauses;       /* back-offs so far */
     uint64_t resume_at_ns; /* a repeat is decided: not before */

@@ -92,6 +92,7 @@ enum nr_schema_flag {
     NR_SCHEMA_OPTIONAL = 2, /* SECTION: stored as a pointer, NULL when absent */
     NR_SCHEMA_BIND = 4,     /* ADDRESS to listen on: port 0, ":80" and "*:80" allowed */
     NR_SCHEMA_SECRET = 8,   /* never printed */
+    NR_SCHEMA_NUMBER = 16,  /* STRING that may look like a number: for the JSON Schema */
 };
 
 /* count per per_ns, both above zero. */

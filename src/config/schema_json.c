@@ -139,7 +139,11 @@ static void push_scalar(struct nr_json *any, const struct nr_schema_field *field
         nr_json_push(any, integer(100, 599));
         nr_json_push(any, pattern("^([1-5]xx|[1-5][0-9]{2}(-[1-5][0-9]{2})?)$"));
         break;
-    case NR_SCHEMA_STRING: nr_json_push(any, bounded_string(field)); break;
+    case NR_SCHEMA_STRING:
+        nr_json_push(any, bounded_string(field));
+        if ((field->flags & NR_SCHEMA_NUMBER) != 0)
+            nr_json_push(any, typed("number"));
+        break;
     case NR_SCHEMA_ADDRESS:
     case NR_SCHEMA_CIDR: nr_json_push(any, typed("string")); break;
     case NR_SCHEMA_ENUM:

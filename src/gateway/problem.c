@@ -22,6 +22,7 @@ static struct nr_span problem_json(struct nr_request *request, const struct nr_p
 static bool repeating_is_no_use(const struct nr_record *record)
 {
     return record->attempt_count > 1 || record->reason == NR_REASON_OVERLOADED ||
+           record->reason == NR_REASON_CIRCUIT_OPEN ||
            (record->flags & NR_RECORD_RETRY_BUDGET) != 0;
 }
 
@@ -38,6 +39,23 @@ void nr_problem_answer(struct nr_request *request, const struct nr_problem *prob
     if (problem->extra_name.len > 0)
         nr_head_add(&head, arena, problem->extra_name, problem->extra_value);
     nr_respond(request, &head, problem_json(request, problem));
+}
+
+void nr_problem_call(struct nr_request *request, const struct nr_exchange *call)
+{
+    enum nr_reason reason = nr_call_reason(call);
+    uint64_t wait_ns = nr_call_wait_ns(call);
+    struct nr_problem problem = {.status = nr_reason_status(reason),
+                                 .reason = nr_reason_name(reason),
+                                 .detail = nr_reason_detail(reason)};
+
+    request->record.reason = (uint16_t)reason;
+    if (reason == NR_REASON_CIRCUIT_OPEN && wait_ns > 0) {
+        problem.extra_name = NR_SPAN("Retry-After");
+        problem.extra_value = nr_arena_printf(request->down->arena, "%llu",
+                                              (unsigned long long)(wait_ns / 1000000000 + 1));
+    }
+    nr_problem_answer(request, &problem);
 }
 
 void nr_problem_reason(struct nr_request *request, enum nr_reason reason)

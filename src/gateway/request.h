@@ -94,6 +94,9 @@ struct nr_problem {
 };
 void nr_problem_answer(struct nr_request *request, const struct nr_problem *problem);
 
+/* The same for a call that brought no answer, whose reason goes into the record. */
+void nr_problem_call(struct nr_request *request, const struct nr_exchange *call);
+
 /* The same for one of naru's own reasons; sets it in the record. */
 void nr_problem_reason(struct nr_request *request, enum nr_reason reason);
 

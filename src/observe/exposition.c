@@ -11,6 +11,7 @@
 #include "observe/access_log.h"
 #include "observe/expo.h"
 #include "observe/expo_limits.h"
+#include "observe/policies.h"
 #include "observe/record_json.h"
 
 static const char *const class_names[NR_CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
@@ -281,32 +282,6 @@ static void services(struct nr_expo *expo, const struct nr_gateway *gateway)
     instances(expo, gateway, STEERED);
 }
 
-/* ---- policies of services now ---- */
-
-static void each_service(struct nr_expo *expo, const struct nr_exposition *of, size_t offset)
-{
-    for (uint32_t s = 0; s < nr_gateway_service_count(of->gateway); s++) {
-        const struct nr_label labels[] = {{"service", nr_gateway_service_name(of->gateway, s)}};
-        struct nr_service_view view;
-
-        nr_service_look(nr_gateway_service(of->gateway, s), of->now_ns, &view);
-        nr_expo_u64(expo, labels, 1, *(const uint64_t *)(const void *)((char *)&view + offset));
-    }
-}
-
-static void policies(struct nr_expo *expo, const struct nr_exposition *of)
-{
-    nr_expo_family(expo, "naru_retries", NR_EXPO_COUNTER,
-                   "Attempts beyond the first that the retry budget has paid for.");
-    each_service(expo, of, offsetof(struct nr_service_view, repeats));
-    nr_expo_family(expo, "naru_retries_unpaid", NR_EXPO_COUNTER,
-                   "Repeats that were not made, because the retry budget was spent.");
-    each_service(expo, of, offsetof(struct nr_service_view, repeats_unpaid));
-    nr_expo_family(expo, "naru_retry_budget_left", NR_EXPO_GAUGE,
-                   "Repeats that the service's retry budget would pay for now.");
-    each_service(expo, of, offsetof(struct nr_service_view, retry_budget_left));
-}
-
 /* ---- pools ---- */
 
 enum pool_figure { POOL_CONNECTS, POOL_FAILURES, POOL_WAITS, POOL_EXHAUSTED, POOL_STALE };
@@ -495,7 +470,7 @@ char *nr_exposition_text(const struct nr_exposition *of, bool open_metrics, size
     }
     if (of->gateway != NULL) {
         services(&expo, of->gateway);
-        policies(&expo, of);
+        nr_policies_metrics(&expo, of->gateway, of->now_ns);
         pools(&expo, of->gateway);
         nr_expo_limits(&expo, of->gateway);
     }

@@ -325,6 +325,16 @@ void nr_breaker_force(struct nr_breaker *b, enum nr_breaker_mode mode, uint64_t 
     b->open_ns = 0;
 }
 
+void nr_breaker_inherit(struct nr_breaker *to, const struct nr_breaker *from)
+{
+    *to = *from;
+    to->out = 0;
+    if (from->state != NR_BREAKER_HALF_OPEN)
+        return;
+    to->permits = from->permits + from->out;
+    to->until_ns = 0;
+}
+
 uint64_t nr_breaker_wait_ns(const struct nr_breaker *b, uint64_t now_ns)
 {
     if (b->mode != NR_BREAKER_AUTO || b->state != NR_BREAKER_OPEN || now_ns >= b->until_ns)

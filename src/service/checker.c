@@ -44,7 +44,7 @@ static const struct nr_op_kind stop_kind = {checker_free, "health.stop"};
 static void stop_if_over(struct nr_health_checker *checker)
 {
     if (checker->stopped != NULL && checker->running == 0 && !checker->watching &&
-        checker->discovery == NULL)
+        checker->discovery == NULL && !checker->listening)
         nr_io_defer(checker->io, &checker->stop_op);
 }
 
@@ -363,6 +363,14 @@ static void discovery_stopped(void *ctx)
     stop_if_over(checker);
 }
 
+static void silenced(void *ctx)
+{
+    struct nr_health_checker *checker = ctx;
+
+    checker->listening = false;
+    stop_if_over(checker);
+}
+
 static void unwatched(struct nr_service_watch *watch)
 {
     struct nr_health_checker *checker = nr_container_of(watch, struct nr_health_checker, watch);
@@ -383,6 +391,8 @@ struct nr_health_checker *nr_health_start(struct nr_service *service, struct nr_
     nr_link_init(&checker->checks);
     nr_op_init(&checker->stop_op, &stop_kind);
     checker->discovery = nr_discovery_start(service, io);
+    checker->listening = true;
+    nr_notices_listen(service, io);
     if (conf == NULL)
         return checker;
     checker->rule = (struct nr_health_rule){.rise = conf->rise,
@@ -411,5 +421,6 @@ void nr_health_stop(struct nr_health_checker *checker, void (*stopped)(void *ctx
     }
     if (checker->watching)
         nr_service_unwatch(&checker->watch);
+    checker->listening = !nr_notices_silence(checker->service, silenced, checker);
     nr_discovery_stop(checker->discovery, discovery_stopped, checker);
 }

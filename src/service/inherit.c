@@ -10,6 +10,7 @@
 struct heritage {
     struct nr_instance instance;
     struct nr_balance_host host;
+    struct nr_circuit *circuit; /* owned; NULL: none */
 };
 
 static struct heritage *read_all(struct nr_service *from, uint32_t *ret_count)
@@ -21,10 +22,27 @@ static struct heritage *read_all(struct nr_service *from, uint32_t *ret_count)
     nr_spinlock_lock(&from->lock);
     for (uint32_t i = 0; i < from->set.count; i++)
         if (from->instances[i].present)
-            all[count++] = (struct heritage){from->instances[i], from->hosts[i]};
+            all[count++] = (struct heritage){from->instances[i], from->hosts[i], NULL};
     nr_spinlock_unlock(&from->lock);
     *ret_count = count;
     return all;
+}
+
+/* The circuits of the instances, in the order of read_all: a second round, because they are big.
+ * Only this thread changes who is present. */
+static void read_circuits(struct nr_service *from, struct heritage *all)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; from->circuits.slots != NULL && i < from->set.count; i++) {
+        if (!from->instances[i].present)
+            continue;
+        all[n].circuit = malloc(sizeof(*all[n].circuit));
+        nr_assert(all[n].circuit != NULL);
+        nr_spinlock_lock(&from->lock);
+        *all[n++].circuit = from->circuits.slots[i];
+        nr_spinlock_unlock(&from->lock);
+    }
 }
 
 static const struct heritage *find(const struct heritage *all, uint32_t count, uint32_t guess,
@@ -57,6 +75,8 @@ static void take_over(struct nr_service *to, uint32_t i, const struct heritage *
     instance->warm_weight = from->instance.warm_weight;
     if (to->conf->health != NULL)
         instance->health = from->instance.health;
+    if (from->circuit != NULL)
+        nr_circuit_inherit(to, i, from->circuit);
 }
 
 /* What requests have earned is still owed to them. */
@@ -125,6 +145,8 @@ void nr_service_inherit(struct nr_service *to, struct nr_service *from)
     uint32_t count;
     struct heritage *all = read_all(from, &count);
 
+    if (nr_circuits_alike(to, from))
+        read_circuits(from, all);
     take_instances(to, from, all, count);
     nr_spinlock_lock(&to->lock);
     for (uint32_t i = 0; i < to->set.count; i++) {
@@ -143,5 +165,8 @@ void nr_service_inherit(struct nr_service *to, struct nr_service *from)
     nr_service_tables(to);
     take_over_key(to, from);
     take_over_budget(to, from);
+    nr_circuits_inherit(to, from);
+    for (uint32_t i = 0; i < count; i++)
+        free(all[i].circuit);
     free(all);
 }

@@ -146,15 +146,22 @@ static void grow(struct nr_service *service, uint32_t room)
     struct nr_instance *instances = zeroed(room, sizeof(*instances)), *old_instances;
     struct nr_balance_host *hosts = zeroed(room, sizeof(*hosts)), *old_hosts;
     struct nr_select_host *select = zeroed(room, sizeof(*select)), *old_select;
+    struct nr_circuit *circuits = NULL, *old_circuits;
 
+    if (service->conf->breaker != NULL && service->conf->breaker->scope == NR_BREAKER_PER_INSTANCE)
+        circuits = zeroed(room, sizeof(*circuits));
     nr_spinlock_lock(&service->lock);
+    old_circuits = service->circuits.slots;
     old_instances = service->instances;
     old_hosts = service->hosts;
     old_select = service->select;
     if (service->room > 0) {
         memcpy(instances, old_instances, service->room * sizeof(*instances));
         memcpy(hosts, old_hosts, service->room * sizeof(*hosts));
+        if (circuits != NULL)
+            memcpy(circuits, old_circuits, service->room * sizeof(*circuits));
     }
+    service->circuits.slots = circuits;
     service->instances = instances;
     service->hosts = hosts;
     service->select = select;
@@ -164,6 +171,7 @@ static void grow(struct nr_service *service, uint32_t room)
     free(old_instances);
     free(old_hosts);
     free(old_select);
+    free(old_circuits);
 }
 
 static enum nr_code make_room(struct nr_service *service, const struct plan *plan,
@@ -248,6 +256,8 @@ static char *move_in(struct nr_service *service, uint32_t slot, const struct nr_
     nr_health_track_init(&instance->health);
     wait_for_check(service, instance);
     service->hosts[slot] = (struct nr_balance_host){.penalty = 1};
+    if (service->circuits.slots != NULL)
+        nr_circuit_init(service, &service->circuits.slots[slot], 0);
     describe(service, slot, spec);
     nr_service_make_token(service, instance);
     return old;

@@ -86,6 +86,10 @@ enum nr_code nr_service_new(const struct nr_service_conf *conf, uint32_t id,
     nr_balance_init(&service->set, NULL, 0);
     service->warm_next_ns = NR_TIME_NEVER;
     service->budgeted = conf->retry.attempts > 1;
+    service->guarded = conf->breaker != NULL;
+    service->by_route = conf->breaker != NULL && conf->breaker->scope == NR_BREAKER_PER_ROUTE;
+    if (conf->breaker != NULL)
+        nr_circuit_init(service, &service->circuits.one, 0);
     nr_retry_budget_init(&service->retry_budget, &conf->retry.budget.policy, 0);
     if (add_configured(service, err != NULL ? err : &own) != NR_OK) {
         nr_service_free(service);
@@ -105,6 +109,7 @@ void nr_service_free(struct nr_service *service)
         free(service->instances[i].text);
     for (uint32_t i = 0; i < service->old_path_count; i++)
         free(service->old_paths[i]);
+    nr_circuits_free(&service->circuits);
     free(service->old_paths);
     free(service->instances);
     free(service->hosts);
@@ -174,7 +179,7 @@ static uint32_t choose_sticky(const struct nr_service *service, const struct nr_
     for (uint32_t i = 0; i < service->set.count; i++) {
         const struct nr_instance *instance = &service->instances[i];
 
-        if (instance->token != pick->key || !instance->present)
+        if (instance->token != pick->key || !instance->present || instance->hidden != 0)
             continue;
         if (instance->addr.family == NR_ADDR_NONE || instance->force == NR_FORCE_DOWN ||
             (instance->health.state == NR_HEALTH_DOWN && instance->force != NR_FORCE_UP) ||
@@ -249,6 +254,17 @@ static uint32_t choose_again(struct nr_service *service, struct nr_random *rando
     return instance != NR_BALANCE_NONE ? instance : choose(service, random, &any);
 }
 
+/* One that has not been tried, or, if there is none, one once more. */
+static uint32_t choose_any(struct nr_service *service, struct nr_random *random,
+                           const struct nr_pick *pick)
+{
+    uint32_t instance = choose(service, random, pick);
+
+    if (nr_unlikely(instance == NR_BALANCE_NONE) && pick->tried != 0)
+        instance = choose_again(service, random, pick);
+    return instance;
+}
+
 /* With the lock held. */
 static uint32_t take(struct nr_service *service, struct nr_random *random, struct nr_pick *pick)
 {
@@ -260,14 +276,18 @@ static uint32_t take(struct nr_service *service, struct nr_random *random, struc
     }
     if (nr_unlikely(pick->now_ns >= service->warm_next_ns))
         nr_service_warm(service, pick->now_ns);
-    instance = choose(service, random, pick);
-    if (nr_unlikely(instance == NR_BALANCE_NONE) && pick->tried != 0)
-        instance = choose_again(service, random, pick);
+    pick->flags = service->flags;
+    pick->reason = NR_REASON_NONE;
+    if (service->guarded && !pick->stream)
+        instance = nr_circuit_choose(service, random, pick, choose_any);
+    else
+        instance = choose_any(service, random, pick);
     if (nr_unlikely(instance == NR_BALANCE_NONE)) {
+        if (pick->reason != NR_REASON_NONE)
+            return NR_INSTANCE_NONE;
         pick->reason = service->present == 0 ? NR_REASON_NO_INSTANCE : NR_REASON_NO_HEALTHY;
         return NR_INSTANCE_NONE;
     }
-    pick->flags = service->flags;
     if (service->budgeted && !pick->repeat && !pick->stream)
         nr_retry_budget_request(&service->retry_budget, &service->conf->retry.budget.policy,
                                 pick->now_ns);
@@ -281,11 +301,17 @@ static uint32_t take(struct nr_service *service, struct nr_random *random, struc
 uint32_t nr_service_pick_by(struct nr_service *service, struct nr_random *random,
                             struct nr_pick *pick)
 {
+    struct nr_io *bell = NULL;
     uint32_t instance;
 
+    if (nr_unlikely(service->by_route) && !pick->stream)
+        nr_circuit_prepare(service, pick->route, pick->now_ns);
     nr_spinlock_lock(&service->lock);
     instance = take(service, random, pick);
+    if (service->guarded)
+        bell = nr_service_bell(service);
     nr_spinlock_unlock(&service->lock);
+    nr_service_ring(service, bell);
     return instance;
 }
 
@@ -319,11 +345,27 @@ static void give_back(struct nr_service *service, uint32_t instance, uint64_t no
 void nr_service_report(struct nr_service *service, uint32_t instance, uint64_t now_ns,
                        uint64_t latency_ns, bool ok)
 {
+    const struct nr_outcome report = {
+        .instance = instance, .ok = ok, .now_ns = now_ns, .latency_ns = latency_ns};
+
+    nr_service_report_by(service, NULL, &report);
+}
+
+void nr_service_report_by(struct nr_service *service, struct nr_random *random,
+                          const struct nr_outcome *report)
+{
+    struct nr_io *bell = NULL;
+
     nr_spinlock_lock(&service->lock);
     nr_assert(service->in_flight > 0);
     service->in_flight--;
-    give_back(service, instance, now_ns, latency_ns, ok);
+    give_back(service, report->instance, report->now_ns, report->latency_ns, report->ok);
+    if (service->guarded) {
+        nr_circuit_report(service, report, random);
+        bell = nr_service_bell(service);
+    }
     nr_spinlock_unlock(&service->lock);
+    nr_service_ring(service, bell);
 }
 
 void nr_service_end_stream(struct nr_service *service, uint32_t instance, uint64_t now_ns,

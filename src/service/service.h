@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "http/client.h"
 #include "io/io.h"
+#include "policy/breaker.h"
 #include "policy/health.h"
 #include "policy/retry.h"
 
@@ -30,9 +31,9 @@ enum nr_code nr_service_new(const struct nr_service_conf *conf, uint32_t id,
 /* When its pools, checkers and every exchange over them are over. NULL is fine. */
 void nr_service_free(struct nr_service *service);
 
-/* What a person should know of how instances are found: one line without full stop, said once per
- * change for the worse (bad) or the better. On the thread of the engine that discovery runs on. Set
- * before it starts. */
+/* What a person should know of how instances are found and what policies have decided: one line
+ * without full stop, said once per change for the worse (bad) or the better. On the thread of the
+ * engine that discovery runs on. Set before it starts. */
 typedef void (*nr_service_news_fn)(void *ctx, struct nr_service *service, bool bad,
                                    const char *text);
 void nr_service_on_news(struct nr_service *service, nr_service_news_fn fn, void *ctx);
@@ -95,7 +96,7 @@ struct nr_instance_view {
     struct nr_addr addr;
     char text[NR_ADDR_TEXT_BYTES]; /* "" when the number stands for no instance */
     bool present;                  /* false: it has left the set, and its last calls go on */
-    uint32_t weight; /* in force */
+    uint32_t weight;               /* in force */
     uint32_t configured_weight;
     uint32_t in_flight;
     enum nr_health health;
@@ -138,12 +139,15 @@ uint32_t nr_service_pick(struct nr_service *service, struct nr_random *random, u
 struct nr_pick {
     uint64_t now_ns;
     uint64_t tried;
-    uint64_t key; /* nr_hash_bytes of the key, or a sticky token */
-    bool has_key; /* without it the algorithms by key take the least loaded */
-    bool stream;  /* of bytes (TCP), for the whole of its life: see below */
-    bool repeat;  /* not the request's first attempt: it was paid for, see nr_service_repeat */
+    uint64_t key;   /* nr_hash_bytes of the key, or a sticky token */
+    bool has_key;   /* without it the algorithms by key take the least loaded */
+    bool stream;    /* of bytes (TCP), for the whole of its life: see below */
+    bool repeat;    /* not the request's first attempt: it was paid for, see nr_service_repeat */
+    uint32_t route; /* as in records: for circuits per route */
     int reason;
-    uint16_t flags; /* enum nr_record_flag: NR_RECORD_PANIC, NR_RECORD_STANDBY */
+    uint32_t flags;   /* enum nr_record_flag: what the record should say of this pick */
+    uint32_t ticket;  /* for the report */
+    uint64_t wait_ns; /* with circuit_open: for how long that is certain to last; 0: not known */
 };
 uint32_t nr_service_pick_by(struct nr_service *service, struct nr_random *random,
                             struct nr_pick *pick);
@@ -175,6 +179,36 @@ uint64_t nr_service_token(struct nr_service *service, uint32_t instance);
 void nr_service_report(struct nr_service *service, uint32_t instance, uint64_t now_ns,
                        uint64_t latency_ns, bool ok);
 
+/* The same with all that policies want to know. */
+struct nr_outcome {
+    uint32_t instance;
+    uint32_t ticket; /* the pick's */
+    uint32_t route;  /* the pick's */
+    uint16_t status; /* 0: not answered */
+    bool ok;
+    uint64_t now_ns;
+    uint64_t latency_ns;
+};
+void nr_service_report_by(struct nr_service *service, struct nr_random *random,
+                          const struct nr_outcome *report);
+
+/* A circuit breaker, for admin and metrics: numbered 0 to count - 1, of which some may stand for
+ * none at the moment. Without a breaker section there are none. Any thread. */
+struct nr_circuit_view {
+    bool present;
+    uint32_t instance; /* NR_INSTANCE_NONE: not of one */
+    uint32_t route;    /* NR_ID_NONE: not of one */
+    enum nr_breaker_state state;
+    enum nr_breaker_mode mode;
+    struct nr_breaker_view window;
+    uint64_t wait_ns;                  /* for how long it is certain to refuse */
+    uint64_t refused;                  /* calls; or that would have been, if it only observes */
+    uint64_t moves[NR_BREAKER_STATES]; /* into each state, since the start */
+};
+uint32_t nr_service_circuit_count(struct nr_service *service);
+void nr_service_circuit(struct nr_service *service, uint32_t which, uint64_t now_ns,
+                        struct nr_circuit_view *ret_view);
+
 /* ---- what operators do: any thread, at once, for as long as the instance takes part ---- */
 
 /* UP: takes calls whatever its checks say. DOWN: takes none at all. AUTO: as checks say. */
@@ -182,6 +216,13 @@ void nr_service_force(struct nr_service *service, uint32_t instance, enum nr_for
 
 /* A draining instance takes no new calls, but for those of clients that a cookie binds to it. */
 void nr_service_drain(struct nr_service *service, uint32_t instance, bool draining);
+
+/* Force a circuit (`which`: instance or route by its scope, not looked at with scope service), or
+ * all of them, into a mode; it starts afresh in it. AUTO: back to what the configuration says.
+ * Survives a reload. False: there is none. */
+enum { NR_CIRCUIT_ALL = 0xffffffff };
+bool nr_service_breaker_force(struct nr_service *service, uint32_t which, enum nr_breaker_mode mode,
+                              uint64_t now_ns);
 
 /* Another weight than the configured one, up to 1000; 0: as if it were not there.
  * NR_WEIGHT_CONFIGURED: back. */

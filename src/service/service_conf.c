@@ -213,6 +213,9 @@ static const struct nr_schema_field service_fields[] = {
      .section = &timeouts_schema, .doc = "How long each step of a call may take."},
     {.name = "retry", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_service_conf, retry),
      .section = &nr_retry_schema, .doc = "Second chances on another instance."},
+    {.name = "breaker", .type = NR_SCHEMA_SECTION, .flags = NR_SCHEMA_OPTIONAL,
+     NR_SCHEMA_AT(struct nr_service_conf, breaker), .section = &nr_breaker_schema,
+     .doc = "Stop calling what fails."},
     {.name = "pool", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_service_conf, pool),
      .section = &pool_schema, .doc = "Connections kept open to the instances."},
 };

@@ -28,6 +28,7 @@
 #include "base/compiler.h"
 #include "base/spinlock.h"
 #include "policy/balance.h"
+#include "policy/breaker.h"
 #include "policy/deadline.h"
 #include "policy/hash_table.h"
 #include "policy/retry_budget.h"
@@ -55,6 +56,7 @@ struct nr_instance {
     enum nr_force force;
     bool draining;
     bool able;             /* could take calls by itself: see steer.c */
+    uint8_t hidden;        /* within one pick: see circuit.c */
     uint64_t warm_from_ns; /* slow start: since when; 0: none; NR_WARM_NEXT: from the next pick */
     uint32_t warm_weight;  /* … and its weight meanwhile, in NR_WEIGHT_UNIT */
     uint64_t token;        /* sticky; 0: no key was drawn yet */
@@ -83,6 +85,49 @@ struct nr_service_watch {
 
 /* Padded on purpose: the lock begins a cache line of its own. */
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
+/* ---- circuit.c ---- */
+
+struct nr_circuit {
+    struct nr_breaker breaker;
+    uint64_t refused;
+    uint64_t moves[NR_BREAKER_STATES]; /* into each state */
+};
+
+struct nr_circuits {
+    uint64_t shut_until_ns;     /* per instance: all refuse until then; 0: not known */
+    struct nr_circuit *slots;   /* per instance; NULL: other scopes */
+    struct nr_circuit **routes; /* per route, by its id; NULL: it has not called yet */
+    uint32_t route_room;
+    struct nr_circuit one; /* per service */
+};
+
+/* ---- notice.c ---- */
+
+enum nr_notice_kind { NR_NOTICE_CIRCUIT };
+
+struct nr_notice {
+    uint8_t kind;  /* enum nr_notice_kind */
+    uint8_t state; /* enum nr_breaker_state, now */
+    bool observed; /* decided, but calls go on */
+    uint32_t instance;
+    uint32_t route;
+    uint64_t lasts_ns;
+};
+
+enum { NR_NOTICES_MAX = 32 };
+
+struct nr_notices {
+    struct nr_notice ring[NR_NOTICES_MAX];
+    uint32_t first;
+    uint32_t count;
+    uint32_t lost;
+    bool rung;        /* op is posted, or about to be */
+    struct nr_io *io; /* control's; NULL: nobody listens */
+    struct nr_op op;
+    void (*silenced)(void *ctx);
+    void *silenced_ctx;
+};
+
 struct nr_service {
     const struct nr_service_conf *conf;
     uint32_t id;
@@ -109,15 +154,54 @@ struct nr_service {
     uint32_t in_flight; /* calls on all hosts, without streams */
     uint32_t streams;
     _Atomic uint32_t epoch; /* counts changes of the set; written under the lock */
-    uint16_t flags;         /* of every pick, as in struct nr_pick */
+    uint32_t flags;         /* of every pick, as in struct nr_pick */
     bool budgeted;          /* requests earn repeats */
+    bool by_route;          /* circuits per route */
+    bool guarded;           /* policies beyond the balancer decide: see circuit.c */
     uint64_t warm_next_ns;  /* when shares must be worked out anew; NR_TIME_NEVER: not at all */
     struct nr_hash_table *table; /* NULL: the balancer has none */
     struct nr_balance_set set;   /* count: slots up to the last that is not FREE */
     struct nr_retry_budget retry_budget;
     uint64_t repeats; /* as in struct nr_service_view */
     uint64_t repeats_unpaid;
+    struct nr_circuits circuits;
+    struct nr_notices notices;
 };
+
+/* With the lock held: a circuit as it begins. */
+void nr_circuit_init(struct nr_service *service, struct nr_circuit *circuit, uint64_t now_ns);
+void nr_circuits_free(struct nr_circuits *circuits);
+
+/* Without the lock: the circuit of this route, if there is to be one, is there. */
+void nr_circuit_prepare(struct nr_service *service, uint32_t route, uint64_t now_ns);
+
+typedef uint32_t (*nr_service_choose_fn)(struct nr_service *service, struct nr_random *random,
+                                         const struct nr_pick *pick);
+
+/* With the lock held: an instance whose circuit lets the call pass, of those that `choose` offers.
+ * NR_BALANCE_NONE: none; pick->reason is set if that is because of circuits. */
+uint32_t nr_circuit_choose(struct nr_service *service, struct nr_random *random,
+                           struct nr_pick *pick, nr_service_choose_fn choose);
+void nr_circuit_report(struct nr_service *service, const struct nr_outcome *report,
+                       struct nr_random *random);
+
+/* A successor takes over what is known, if circuits are made of the same; slot by slot with the
+ * lock of `to` held, and all others without. */
+bool nr_circuits_alike(const struct nr_service *to, const struct nr_service *from);
+void nr_circuit_inherit(struct nr_service *to, uint32_t instance, const struct nr_circuit *from);
+void nr_circuits_inherit(struct nr_service *to, struct nr_service *from);
+
+/* With the lock held. */
+void nr_service_notice(struct nr_service *service, const struct nr_notice *notice);
+
+/* With the lock held: whom to wake for what has been noticed; NULL: nobody. Unlocked, ring. */
+struct nr_io *nr_service_bell(struct nr_service *service);
+void nr_service_ring(struct nr_service *service, struct nr_io *bell);
+
+/* On control: listen to notices, until silenced. True: at once; else silenced(ctx) comes from the
+ * queue. */
+void nr_notices_listen(struct nr_service *service, struct nr_io *io);
+bool nr_notices_silence(struct nr_service *service, void (*silenced)(void *ctx), void *ctx);
 
 /* Tell who listens, in printf's words. */
 void nr_service_tell(struct nr_service *service, bool bad, const char *format, ...)

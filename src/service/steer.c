@@ -108,7 +108,8 @@ void nr_service_steer(struct nr_service *service)
     }
     nr_balance_settle(&service->set, changed);
     service->flags =
-        (uint16_t)((result.panic ? NR_RECORD_PANIC : 0) | (result.standby ? NR_RECORD_STANDBY : 0));
+        (uint32_t)((result.panic ? NR_RECORD_PANIC : 0) | (result.standby ? NR_RECORD_STANDBY : 0));
+    service->circuits.shut_until_ns = 0; /* others may take calls now */
     service->tables_wanted++;
 }
 

@@ -42,7 +42,8 @@ struct bench {
     uint32_t event_count;
     uint16_t status;
     bool told_not_to_repeat; /* X-Naru-Retry: no */
-    const char *field;       /* one more field of the request; NULL: none */
+    uint32_t route;
+    const char *field; /* one more field of the request; NULL: none */
     const char *value;
     char answer[128];
     size_t answer_bytes;
@@ -229,7 +230,7 @@ static inline void open_call(struct bench *b, const char *method, struct nr_span
     memset(b->events, 0, sizeof(b->events));
     b->answer_bytes = 0;
     b->status = 0;
-    b->record = (struct nr_record){.start_ns = nr_io_now_ns(b->io)};
+    b->record = (struct nr_record){.start_ns = nr_io_now_ns(b->io), .route = b->route};
     b->call =
         nr_call_open(b->io, &(struct nr_call_conf){
                                 .pools = b->pools,

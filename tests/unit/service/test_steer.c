@@ -26,7 +26,7 @@ struct bench {
     struct nr_random random;
     uint64_t now_ns;
     uint32_t taken[INSTANCES];
-    uint16_t flags; /* of the last pick */
+    uint32_t flags; /* of the last pick */
 };
 
 static void bench_init(struct bench *b, enum nr_balance algorithm, uint32_t instances)

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "observe/policies.h"
+
+#include <stddef.h>
+
+#include "base/compiler.h"
+
+static const char *const state_names[] = {"closed", "open", "half_open"};
+static const char *const mode_names[] = {"auto", "forced_open", "forced_closed", "disabled",
+                                         "observe"};
+
+/* ---- which circuit ---- */
+
+/* "instance" or "route" and its name; name NULL: the service's only one. */
+static struct nr_label subject(const struct nr_gateway *gateway, struct nr_service *service,
+                               const struct nr_circuit_view *circuit,
+                               struct nr_instance_view *instance)
+{
+    struct nr_span route;
+
+    if (circuit->instance != NR_INSTANCE_NONE) {
+        nr_service_instance(service, circuit->instance, instance);
+        return (struct nr_label){"instance", nr_span_of(instance->text)};
+    }
+    if (circuit->route == NR_ID_NONE)
+        return (struct nr_label){NULL, {NULL, 0}};
+    route = nr_intern_text(nr_gateway_names(gateway).routes, circuit->route);
+    return (struct nr_label){"route", route.len > 0 ? route : NR_SPAN("none")};
+}
+
+/* ---- metrics ---- */
+
+static void each_service(struct nr_expo *expo, const struct nr_gateway *gateway, uint64_t now_ns,
+                         size_t offset)
+{
+    for (uint32_t s = 0; s < nr_gateway_service_count(gateway); s++) {
+        const struct nr_label labels[] = {{"service", nr_gateway_service_name(gateway, s)}};
+        struct nr_service_view view;
+
+        nr_service_look(nr_gateway_service(gateway, s), now_ns, &view);
+        nr_expo_u64(expo, labels, 1, *(const uint64_t *)(const void *)((char *)&view + offset));
+    }
+}
+
+typedef void (*each_circuit_fn)(struct nr_expo *expo, const struct nr_circuit_view *circuit,
+                                struct nr_label *labels, uint32_t count);
+
+static void each_circuit(struct nr_expo *expo, const struct nr_gateway *gateway, uint64_t now_ns,
+                         each_circuit_fn put)
+{
+    for (uint32_t s = 0; s < nr_gateway_service_count(gateway); s++) {
+        struct nr_service *service = nr_gateway_service(gateway, s);
+        uint32_t count = nr_service_circuit_count(service);
+
+        for (uint32_t i = 0; i < count; i++) {
+            struct nr_label labels[3] = {{"service", nr_gateway_service_name(gateway, s)}};
+            struct nr_instance_view instance;
+            struct nr_circuit_view circuit;
+
+            nr_service_circuit(service, i, now_ns, &circuit);
+            if (!circuit.present)
+                continue;
+            labels[1] = subject(gateway, service, &circuit, &instance);
+            put(expo, &circuit, labels, labels[1].name != NULL ? 2 : 1);
+        }
+    }
+}
+
+static void put_state(struct nr_expo *expo, const struct nr_circuit_view *circuit,
+                      struct nr_label *labels, uint32_t count)
+{
+    nr_expo_u64(expo, labels, count, circuit->state);
+}
+
+static void put_moves(struct nr_expo *expo, const struct nr_circuit_view *circuit,
+                      struct nr_label *labels, uint32_t count)
+{
+    for (uint32_t i = 0; i < NR_BREAKER_STATES; i++) {
+        labels[count] = (struct nr_label){"to", nr_span_of(state_names[i])};
+        nr_expo_u64(expo, labels, count + 1, circuit->moves[i]);
+    }
+}
+
+static void put_refused(struct nr_expo *expo, const struct nr_circuit_view *circuit,
+                        struct nr_label *labels, uint32_t count)
+{
+    nr_expo_u64(expo, labels, count, circuit->refused);
+}
+
+static void retries(struct nr_expo *expo, const struct nr_gateway *gateway, uint64_t now_ns)
+{
+    nr_expo_family(expo, "naru_retries", NR_EXPO_COUNTER,
+                   "Attempts beyond the first that the retry budget has paid for.");
+    each_service(expo, gateway, now_ns, offsetof(struct nr_service_view, repeats));
+    nr_expo_family(expo, "naru_retries_unpaid", NR_EXPO_COUNTER,
+                   "Repeats that were not made, because the retry budget was spent.");
+    each_service(expo, gateway, now_ns, offsetof(struct nr_service_view, repeats_unpaid));
+    nr_expo_family(expo, "naru_retry_budget_left", NR_EXPO_GAUGE,
+                   "Repeats that the service's retry budget would pay for now.");
+    each_service(expo, gateway, now_ns, offsetof(struct nr_service_view, retry_budget_left));
+}
+
+static void breakers(struct nr_expo *expo, const struct nr_gateway *gateway, uint64_t now_ns)
+{
+    nr_expo_family(expo, "naru_breaker_state", NR_EXPO_GAUGE,
+                   "Circuit breakers: 0 closed, 1 open, 2 half open.");
+    each_circuit(expo, gateway, now_ns, put_state);
+    nr_expo_family(expo, "naru_breaker_transitions", NR_EXPO_COUNTER,
+                   "Changes of state of circuit breakers, by the new state.");
+    each_circuit(expo, gateway, now_ns, put_moves);
+    nr_expo_family(expo, "naru_breaker_refused", NR_EXPO_COUNTER,
+                   "Times that a circuit breaker did not let a call pass (or would not have).");
+    each_circuit(expo, gateway, now_ns, put_refused);
+}
+
+void nr_policies_metrics(struct nr_expo *expo, const struct nr_gateway *gateway, uint64_t now_ns)
+{
+    retries(expo, gateway, now_ns);
+    breakers(expo, gateway, now_ns);
+}
+
+/* ---- JSON ---- */
+
+static void set_text(struct nr_json *object, const char *key, const char *text)
+{
+    nr_json_set(object, key, nr_json_string(nr_span_of(text)));
+}
+
+static void set_rate(struct nr_json *object, const char *key, double rate)
+{
+    nr_json_set(object, key, rate < 0 ? nr_json_null() : nr_json_real(rate));
+}
+
+static struct nr_json *circuit_json(const struct nr_gateway *gateway, struct nr_service *service,
+                                    const struct nr_circuit_view *circuit)
+{
+    struct nr_json *object = nr_json_object();
+    struct nr_instance_view instance;
+    struct nr_label of = subject(gateway, service, circuit, &instance);
+
+    if (of.name != NULL)
+        nr_json_set(object, of.name, nr_json_string(of.value));
+    set_text(object, "state", state_names[circuit->state]);
+    set_text(object, "mode", mode_names[circuit->mode]);
+    nr_json_set(object, "calls", nr_json_integer(circuit->window.sums.calls));
+    nr_json_set(object, "failed", nr_json_integer(circuit->window.sums.failed));
+    nr_json_set(object, "slow", nr_json_integer(circuit->window.sums.slow));
+    set_rate(object, "failure_rate", circuit->window.failure_rate);
+    set_rate(object, "slow_rate", circuit->window.slow_rate);
+    nr_json_set(object, "refused", nr_json_integer((int64_t)circuit->refused));
+    if (circuit->state == NR_BREAKER_OPEN)
+        nr_json_set(object, "opens_to_probes_in_ms",
+                    nr_json_integer((int64_t)(circuit->wait_ns / 1000000)));
+    return object;
+}
+
+struct nr_json *nr_policies_json(const struct nr_gateway *gateway, uint32_t number, uint64_t now_ns)
+{
+    struct nr_json *object = nr_json_object();
+    struct nr_service *service = nr_gateway_service(gateway, number);
+    uint32_t count = nr_service_circuit_count(service);
+    struct nr_json *retry = nr_json_object(), *circuits = nr_json_array();
+    struct nr_service_view view;
+
+    nr_service_look(service, now_ns, &view);
+    nr_json_set(retry, "made", nr_json_integer((int64_t)view.repeats));
+    nr_json_set(retry, "unpaid", nr_json_integer((int64_t)view.repeats_unpaid));
+    nr_json_set(retry, "budget_left", nr_json_integer((int64_t)view.retry_budget_left));
+    nr_json_set(object, "retries", retry);
+    for (uint32_t i = 0; i < count; i++) {
+        struct nr_circuit_view circuit;
+
+        nr_service_circuit(service, i, now_ns, &circuit);
+        if (circuit.present)
+            nr_json_push(circuits, circuit_json(gateway, service, &circuit));
+    }
+    nr_json_set(object, "circuits", circuits);
+    return object;
+}

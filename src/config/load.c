@@ -19,10 +19,12 @@ struct loader {
     struct nr_diags *diags;
 };
 
-/* Where in the document we are: for the children that are not written. */
+/* Where in the document we are: for the children that are not written, and for what is to be said.
+ * The path is put together only when somebody asks: thousands of fields are loaded and few err. */
 struct here {
     struct nr_place place;
-    const char *path;
+    const char *outer; /* the path of the section that this is in; empty: the document */
+    const char *name;  /* in it; NULL: outer is the path */
 };
 
 static void load_section(struct loader *l, const struct nr_schema *schema,
@@ -30,25 +32,25 @@ static void load_section(struct loader *l, const struct nr_schema *schema,
 static void load_field(struct loader *l, const struct nr_schema_field *field,
                        const struct nr_node *node, struct here here, void *section);
 
-/* Called for every field of every section, so by hand rather than by printf. */
-static struct here inside(struct loader *l, struct here here, const struct nr_node *node,
+static struct here inside(const char *outer, struct nr_place place, const struct nr_node *node,
                           const char *name)
 {
-    size_t outer = strlen(here.path), inner = strlen(name);
+    return (struct here){node != NULL ? node->place : place, outer, name};
+}
+
+static const char *path_of(struct loader *l, const struct here *here)
+{
+    size_t outer = strlen(here->outer), inner;
     char *path;
 
-    if (node != NULL)
-        here.place = node->place;
-    if (outer == 0) {
-        here.path = name;
-        return here;
-    }
+    if (here->name == NULL || outer == 0)
+        return here->name == NULL ? here->outer : here->name;
+    inner = strlen(here->name);
     path = nr_arena_alloc(l->arena, outer + inner + 2);
-    memcpy(path, here.path, outer);
+    memcpy(path, here->outer, outer);
     path[outer] = '.';
-    memcpy(path + outer + 1, name, inner + 1);
-    here.path = path;
-    return here;
+    memcpy(path + outer + 1, here->name, inner + 1);
+    return path;
 }
 
 static const char *got(struct loader *l, const struct nr_node *node)
@@ -61,7 +63,7 @@ static const char *got(struct loader *l, const struct nr_node *node)
 static void wrong(struct loader *l, const struct nr_node *node, struct here here,
                   const char *expected, const char *hint)
 {
-    nr_diags_add(l->diags, NR_DIAG_ERROR, NULL, node->place, here.path, NULL,
+    nr_diags_add(l->diags, NR_DIAG_ERROR, NULL, node->place, path_of(l, &here), NULL,
                  "expected %s, got %s%s", expected, got(l, node), hint);
 }
 
@@ -92,12 +94,12 @@ static bool load_scalar(struct loader *l, const struct nr_schema_field *field,
     if (nr_value_in_range(field, type, ret_value, l->arena))
         return true;
     if ((field->flags & NR_SCHEMA_SECRET) != 0) {
-        nr_diags_add(l->diags, NR_DIAG_ERROR, NULL, node->place, here.path, NULL,
+        nr_diags_add(l->diags, NR_DIAG_ERROR, NULL, node->place, path_of(l, &here), NULL,
                      "must be %s bytes long, and has %zu", nr_value_range(field, l->arena),
                      node->text.len);
         return false;
     }
-    nr_diags_add(l->diags, NR_DIAG_ERROR, NULL, node->place, here.path, NULL,
+    nr_diags_add(l->diags, NR_DIAG_ERROR, NULL, node->place, path_of(l, &here), NULL,
                  type == NR_SCHEMA_STRING ? "must be %s bytes long, got %s" : "must be %s, got %s",
                  nr_value_range(field, l->arena), got(l, node));
     return false;
@@ -186,6 +188,7 @@ static void load_sections(struct loader *l, const struct nr_schema_field *field,
 {
     size_t bytes = field->section->bytes;
     const struct nr_node *child;
+    const char *list;
     uint32_t i = 0;
     char *items;
 
@@ -194,8 +197,9 @@ static void load_sections(struct loader *l, const struct nr_schema_field *field,
         return;
     }
     items = nr_arena_zalloc(l->arena, node->count * bytes);
+    list = path_of(l, &here);
     for (child = node->first; child != NULL; child = child->next, i++) {
-        struct here at = {child->place, nr_arena_printf(l->arena, "%s[%u]", here.path, i).ptr};
+        struct here at = {child->place, nr_arena_printf(l->arena, "%s[%u]", list, i).ptr, NULL};
 
         if (child->null)
             wrong(l, child, at, "an entry", "");
@@ -224,6 +228,7 @@ static void load_map(struct loader *l, const struct nr_schema_field *field,
 {
     size_t bytes = field->section->bytes;
     const struct nr_node *child;
+    const char *map;
     uint32_t i = 0;
     char *items;
 
@@ -232,12 +237,13 @@ static void load_map(struct loader *l, const struct nr_schema_field *field,
         return;
     }
     items = nr_arena_zalloc(l->arena, node->count * bytes);
+    map = path_of(l, &here);
     for (child = node->first; child != NULL; child = child->next, i++) {
-        struct here at = inside(l, here, child, child->key.ptr);
+        struct here at = inside(map, here.place, child, child->key.ptr);
         char *item = items + i * bytes;
 
         if (!name_sound(child->key))
-            nr_diags_add(l->diags, NR_DIAG_ERROR, NULL, child->key_place, here.path, NULL,
+            nr_diags_add(l->diags, NR_DIAG_ERROR, NULL, child->key_place, map, NULL,
                          "a name is 1 to %d letters, digits, '_', '-' and '.', got %s",
                          NAME_BYTES_MAX, nr_text_quote(child->key, l->arena));
         /* Before the section, whose own rules may want to speak of it by name. */
@@ -266,25 +272,24 @@ static void load_nested(struct loader *l, const struct nr_schema_field *field,
 
 /* ---- fields ---- */
 
-/* The default as a node, so that it takes the same way as what is written. */
+/* The default as a node, so that it takes the same way as what is written; in *scalar if it can be,
+ * for nobody keeps that. NULL: there is none. */
 static const struct nr_node *default_node(struct loader *l, const struct nr_schema_field *field,
-                                          struct here here)
+                                          struct nr_place place, struct nr_node *scalar)
 {
-    struct nr_node *node;
+    struct nr_node *node = scalar;
     struct nr_diags diags;
 
     if (field->value == NULL)
         return NULL;
-    if (field->value[0] != '[' && field->value[0] != '{') {
-        node = nr_arena_zalloc(l->arena, sizeof(*node));
-        node->quoted = true;
-        node->text = nr_span_of(field->value);
+    if (field->value[0] != '[' && field->value[0] != '{' && field->type != NR_SCHEMA_JSON) {
+        *scalar = (struct nr_node){.quoted = true, .text = nr_span_of(field->value)};
     } else {
         nr_diags_init(&diags, l->arena, 1);
-        nr_tree_build(l->arena, NULL, here.place.file, nr_span_of(field->value), &diags, &node);
+        nr_tree_build(l->arena, NULL, place.file, nr_span_of(field->value), &diags, &node);
         nr_assert(diags.errors == 0 && node != NULL); /* the table is wrong */
     }
-    node->place = here.place;
+    node->place = place;
     return node;
 }
 
@@ -317,18 +322,20 @@ static void load_present(struct loader *l, const struct nr_schema_field *field,
 static void load_field(struct loader *l, const struct nr_schema_field *field,
                        const struct nr_node *node, struct here here, void *section)
 {
+    struct nr_node scalar;
+
     if (field->type == NR_SCHEMA_SECTION) {
         load_nested(l, field, node, here, section);
         return;
     }
     if (node == NULL)
-        node = default_node(l, field, here);
+        node = default_node(l, field, here.place, &scalar);
     if (node != NULL)
         load_present(l, field, node, here, section);
 }
 
 static void load_fields(struct loader *l, const struct nr_schema *schema,
-                        const struct nr_node *node, struct here here, void *to)
+                        const struct nr_node *node, const struct nr_section *at, void *to)
 {
     /* A scalar or list that stands for one field of the section. */
     bool shorthand = node != NULL && node->kind != NR_NODE_MAPPING;
@@ -343,11 +350,11 @@ static void load_fields(struct loader *l, const struct nr_schema *schema,
             field->type != NR_SCHEMA_STRING)
             child = NULL; /* `retry:` with nothing behind it is as if it were not there */
         if (is_required(field, child, node))
-            nr_diags_add(l->diags, NR_DIAG_ERROR, NULL, here.place, here.path, NULL,
+            nr_diags_add(l->diags, NR_DIAG_ERROR, NULL, at->place, at->path, NULL,
                          child == NULL ? "missing field '%s'" : "'%s' must not be empty",
                          field->name);
         else
-            load_field(l, field, child, inside(l, here, child, field->name), to);
+            load_field(l, field, child, inside(at->path, at->place, child, field->name), to);
     }
 }
 
@@ -355,17 +362,17 @@ static void load_section(struct loader *l, const struct nr_schema *schema,
                          const struct nr_node *node, struct here here, void *to)
 {
     uint32_t errors = l->diags->errors;
+    struct nr_section *at = to;
 
-    *(struct nr_section *)to =
-        (struct nr_section){.node = node, .place = here.place, .path = here.path};
+    *at = (struct nr_section){.node = node, .place = here.place, .path = path_of(l, &here)};
     if (node != NULL && node->kind != NR_NODE_MAPPING &&
         (schema->shorthand == NULL || node->null)) {
         wrong(l, node, here, "a mapping", "");
         return;
     }
-    load_fields(l, schema, node, here, to);
+    load_fields(l, schema, node, at, to);
     if (node != NULL && node->kind == NR_NODE_MAPPING)
-        nr_load_unknown(l->arena, l->diags, node, here.path, "field", field_name, schema,
+        nr_load_unknown(l->arena, l->diags, node, at->path, "field", field_name, schema,
                         schema->count);
     if (l->diags->errors == errors && schema->check != NULL)
         schema->check(to, l->arena, l->diags);
@@ -376,9 +383,8 @@ void nr_load_root(struct nr_arena *arena, struct nr_diags *diags, const struct n
 {
     struct loader l = {arena, diags};
     const struct nr_node *node = nr_node_get(tree, nr_span_of(root->field.name));
-    struct here here = {tree->place, ""};
 
     if (node != NULL && node->null)
         node = NULL;
-    load_field(&l, &root->field, node, inside(&l, here, node, root->field.name), to);
+    load_field(&l, &root->field, node, inside("", tree->place, node, root->field.name), to);
 }

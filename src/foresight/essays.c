@@ -355,6 +355,54 @@ static const struct nr_review_essay essays[] = {
         .example = "gateway: { listen: [\":8080\"] }\n"
                    "admin: { listen: \"127.0.0.1:9900\" }",
     },
+    {
+        .code = "limit-above-capacity",
+        .why = "A limit is there so that the service survives what clients do. If it lets more "
+               "through "
+               "than the service bears, the service goes down first and the limit never speaks.",
+        .mend = "Below capacity x instances, with room for one instance being down; per client "
+                "much less "
+                "than that.",
+        .example =
+            "gateway:\n"
+            "  listen: [\":8080\"]\n"
+            "  routes: [{ match: { path: \"/*\" }, service: orders, limits: [all, per_client] }]\n"
+            "limits:\n"
+            "  all: { key: global, rate: 300/s }\n"
+            "  per_client: { key: ip, rate: 600/min }\n"
+            "services:\n"
+            "  orders: { instances: [\"10.0.0.1:80\", \"10.0.1.1:80\"], health: /healthz, "
+            "capacity: 200/s }",
+    },
+    {
+        .code = "limit-unused",
+        .why = "A limit does nothing until a list names it: whoever wrote it believes to be "
+               "protected.",
+        .mend = "Name it in `limits` of a route, of a listener or of the gateway.",
+        .example =
+            "gateway:\n"
+            "  listen: [\":8080\"]\n"
+            "  routes: [{ match: { path: \"/*\" }, service: orders, limits: [per_client] }]\n"
+            "limits:\n"
+            "  per_client: { key: ip, rate: 600/min }\n"
+            "services:\n"
+            "  orders: { instances: [\"10.0.0.1:80\", \"10.0.1.1:80\"], health: /healthz }",
+    },
+    {
+        .code = "observe-only",
+        .why = "A policy that only observes is a good beginning: metrics and records show what it "
+               "would "
+               "do. As an end it protects nobody.",
+        .mend = "Look at what it would have refused, then take observe_only out.",
+        .example =
+            "gateway:\n"
+            "  listen: [\":8080\"]\n"
+            "  routes: [{ match: { path: \"/*\" }, service: orders, limits: [per_client] }]\n"
+            "limits:\n"
+            "  per_client: { key: ip, rate: 600/min }\n"
+            "services:\n"
+            "  orders: { instances: [\"10.0.0.1:80\", \"10.0.1.1:80\"], health: /healthz }",
+    },
 };
 
 const struct nr_review_essay *nr_review_essay(const char *code)

@@ -78,7 +78,7 @@ void nr_explain_value(struct nr_strbuf *to, const char *key, const struct nr_jso
     case NR_JSON_STRING: nr_explain_text(to, nr_json_text(value)); break;
     case NR_JSON_ARRAY:
         for (size_t i = 0; i < nr_json_count(value); i++) {
-            NR_STRBUF_LIT(to, i == 0 ? "" : "; ");
+            nr_strbuf_printf(to, "%s", i == 0 ? "" : "; ");
             nr_explain_value(to, key, nr_json_at(value, i));
         }
         break;

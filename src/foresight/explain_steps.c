@@ -28,6 +28,32 @@ static void put_quoted(struct nr_strbuf *to, struct nr_span text)
     NR_STRBUF_LIT(to, "'");
 }
 
+/* ---- members of members that have no words of their own ---- */
+
+struct remainder {
+    struct nr_strbuf *to;
+    const char *const *known; /* ended by NULL */
+};
+
+static void put_unknown(void *ctx, const char *key, const struct nr_json *value)
+{
+    struct remainder *rest = ctx;
+
+    for (const char *const *known = rest->known; *known != NULL; known++)
+        if (strcmp(key, *known) == 0)
+            return;
+    NR_STRBUF_LIT(rest->to, ", ");
+    nr_explain_key(rest->to, key);
+    NR_STRBUF_LIT(rest->to, " ");
+    nr_explain_value(rest->to, key, value);
+}
+
+static void put_remainder(const struct nr_json *object, const char *const *known,
+                          struct nr_strbuf *to)
+{
+    nr_json_each(object, put_unknown, &(struct remainder){to, known});
+}
+
 /* ---- steps ---- */
 
 static void put_route(const struct nr_json *record, const struct nr_json *value,
@@ -42,6 +68,26 @@ static void put_route(const struct nr_json *record, const struct nr_json *value,
         put_quoted(to, service);
     }
     NR_STRBUF_LIT(to, "\n");
+}
+
+/* The first one refused, if one did. */
+static void put_limits(const struct nr_json *record, const struct nr_json *value,
+                       struct nr_strbuf *to)
+{
+    static const char *const known[] = {"name", "left", NULL};
+    bool refused = nr_span_eq(nr_json_text(nr_json_get(record, "reason")), NR_SPAN("rate_limited"));
+
+    for (size_t i = 0; i < nr_json_count(value); i++) {
+        const struct nr_json *limit = nr_json_at(value, i), *left = nr_json_get(limit, "left");
+
+        begin(to, i == 0 ? "limits" : "");
+        put_quoted(to, nr_json_text(nr_json_get(limit, "name")));
+        nr_strbuf_printf(to, "%s", refused && i == 0 ? " refused it" : " let it pass");
+        if (left != NULL)
+            nr_strbuf_printf(to, ", %lld left", (long long)nr_json_integer_value(left));
+        put_remainder(limit, known, to);
+        NR_STRBUF_LIT(to, "\n");
+    }
 }
 
 static void put_queue(const struct nr_json *record, const struct nr_json *value,
@@ -82,25 +128,10 @@ struct nr_span nr_explain_result(const struct nr_json *attempt)
     return result;
 }
 
-/* Members of an attempt that have words already, or whose place is the ledger. */
-static const char *const attempt_known[] = {"instance", "result",  "status",
-                                            "start_ms", "took_ms", "reused_connection"};
-
-static void put_unknown(void *ctx, const char *key, const struct nr_json *value)
-{
-    struct nr_strbuf *to = ctx;
-
-    for (size_t i = 0; i < NR_COUNT(attempt_known); i++)
-        if (strcmp(key, attempt_known[i]) == 0)
-            return;
-    NR_STRBUF_LIT(to, ", ");
-    nr_explain_key(to, key);
-    NR_STRBUF_LIT(to, " ");
-    nr_explain_value(to, key, value);
-}
-
 static void put_attempt(const struct nr_json *attempt, int64_t number, struct nr_strbuf *to)
 {
+    static const char *const known[] = {
+        "instance", "result", "status", "start_ms", "took_ms", "reused_connection", NULL};
     struct nr_span instance = nr_json_text(nr_json_get(attempt, "instance"));
     const struct nr_json *status = nr_json_get(attempt, "status");
     char name[32];
@@ -116,7 +147,7 @@ static void put_attempt(const struct nr_json *attempt, int64_t number, struct nr
     nr_explain_ms(to, nr_json_number(nr_json_get(attempt, "took_ms")));
     if (nr_json_bool_value(nr_json_get(attempt, "reused_connection")))
         NR_STRBUF_LIT(to, ", on a pooled connection");
-    nr_json_each(attempt, put_unknown, to);
+    put_remainder(attempt, known, to);
     NR_STRBUF_LIT(to, "\n");
 }
 
@@ -178,7 +209,7 @@ static const struct step steps[] = {
     {"service", NULL, NULL},
     {"attempt_count", NULL, NULL},
     {"route", "route", put_route},
-    {"limits", "limits", NULL},
+    {"limits", "limits", put_limits},
     {"shedding", "shedding", NULL},
     {"ledger", "queue", put_queue},
     {"bulkhead", "bulkhead", NULL},

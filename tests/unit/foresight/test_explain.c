@@ -27,7 +27,8 @@ static const char refused_twice[] =
     "\"reused_connection\": false}, {\"instance\": \"127.0.0.1:7002\", \"result\": \"timeout\", "
     "\"start_ms\": 45.5, \"took_ms\": 454, \"reused_connection\": true, \"probe\": true}], "
     "\"limits\": [{\"name\": \"per_user\", \"left\": 92}, {\"name\": \"all\", \"left\": 7}], "
-    "\"moon_phase\": \"waxing\", \"tide_ms\": 12, \"notes\": [\"not retried: no time was left\"]}";
+    "\"moon_phase\": \"waxing\", \"moons\": {\"names\": [\"Io\", \"Europa\"], \"full\": true}, "
+    "\"tide_ms\": 12, \"notes\": [\"not retried: no time was left\"]}";
 
 static const char answered[] =
     "{\"request_id\": \"1\", \"timestamp\": \"2026-11-21T02:40:17.123Z\", \"method\": \"GET\", "
@@ -87,8 +88,11 @@ static void shows_what_it_does_not_know(void **state)
 {
     char *text = explained(refused_twice);
 
-    assert_has(text, "limits       name per_user, left 92\n               name all, left 7\n");
+    assert_has(
+        text,
+        "limits       'per_user' let it pass, 92 left\n               'all' let it pass, 7 left\n");
     assert_has(text, "moon phase   waxing");
+    assert_has(text, "moons        names Io; Europa, full yes\n");
     assert_has(text, "tide         12.0 ms");
     assert_has(text, "on a pooled connection, probe yes");
     free(text);
@@ -141,17 +145,18 @@ static void passes_no_controls_on(void **state)
 /* Records of any shape: from a newer naru, from a person's editor. */
 static void survives_nonsense(void **state)
 {
+    /* clang-format off */
     static const char *const records[] = {
         "{}",
         "[]",
         "7",
         "{\"attempts\": 3, \"ledger\": [], \"notes\": {}, \"limits\": null}",
         "{\"attempts\": [7, {}], \"attempt_count\": -5, \"route\": {}, \"tunnel\": \"x\"}",
-        "{\"ledger\": {\"total_ms\": -1, \"head_ms\": 1e300, \"deadline_ms\": \"x\"}, \"status\": "
-        "1e9}",
+        "{\"ledger\": {\"total_ms\": -1, \"head_ms\": 1e300, \"deadline_ms\": \"x\"}, \"status\": 1e9}",
         "{\"attempts\": [{\"start_ms\": -1e300, \"took_ms\": 1e300}], \"attempt_count\": 1}",
         "{\"attempts\": [{}, {}, {}, {}, {}, {}, {}, {}, {}], \"attempt_count\": 12}",
     };
+    /* clang-format on */
 
     for (size_t i = 0; i < NR_COUNT(records); i++) {
         char *text = explained(records[i]);

@@ -61,6 +61,7 @@ static const struct nr_diag *find(const struct world *w, const char *code)
 #define ROUTE "gateway: {listen: [':1'], routes: [{service: s}]}\n"
 #define WITHIN(deadline)                                                                           \
     "gateway: {listen: [':1'], deadline: " deadline ", routes: [{service: s}]}\n"
+#define ROUTED(limit)      "gateway: {listen: [':1'], routes: [{service: s, limits: [" limit "]}]}\n"
 #define TWO                "instances: ['a:1', 'b:1'], health: /h"
 #define S(more)            ROUTE "services: {s: {" TWO more "}}"
 #define IN(deadline, more) WITHIN(deadline) "services: {s: {" TWO more "}}"
@@ -181,6 +182,20 @@ static const struct {
     {"regex-unneeded", "gateway: {listen: [':1'], routes: [{match: {path: '/a/*', path_regex: '/a/[0-9]+'}, service: s}]}\nservices: {s: {" TWO "}}", NULL},
     {"regex-unneeded", "gateway: {listen: [':1'], routes: [{match: {path_regex: '/a/[0-9]+'}, service: s}]}\nservices: {s: {" TWO "}}",
      "1:57 path_regex '/a/[0-9]+' is asked about every request that no other route takes"},
+
+    {"limit-above-capacity", ROUTED("all") "limits: {all: {key: global, rate: 400/s}}\nservices: {s: {capacity: 200/s, " TWO "}}", NULL},
+    {"limit-above-capacity", ROUTED("all") "limits: {all: {key: global, rate: 401/s}}\nservices: {s: {capacity: 200/s, " TWO "}}",
+     "1:58 limit all lets all clients together send 401 requests/s to route '/*', service 's' bears 400/s: 2 x 200/s"},
+    {"limit-above-capacity", ROUTED("{use: one, cost: 2}") "limits: {one: {rate: 60/min, tier_key: 'header:X-Tier', tiers: {paid: 3000/min}}}\nservices: {s: {capacity: 10/s, " TWO "}}",
+     "1:58 limit one lets a single client send 25 requests/s to route '/*', service 's' bears 20/s: 2 x 10/s"},
+    {"limit-above-capacity", ROUTED("100/s") "services: {s: {capacity: 10/s, " TWO "}}",
+     "1:58 limit gateway.routes[0].limits[0] lets a single client send 100 requests/s to route '/*', service 's' bears 20/s: 2 x 10/s"},
+    {"limit-unused", ROUTED("one") "limits: {one: {rate: 60/min}}\nservices: {s: {" TWO "}}", NULL},
+    {"limit-unused", "gateway: {listen: [{address: ':1', limits: {rates: [one]}}], limits: [two]}\nlimits: {one: {rate: 60/min}, two: {rate: 1/s}}", NULL},
+    {"limit-unused", S("") "\nlimits: {one: {rate: 60/min}}", "3:15 limit 'one' limits nothing: no list of limits names it"},
+    {"observe-only", ROUTED("one") "limits: {one: {rate: 60/min}}\nservices: {s: {" TWO "}}", NULL},
+    {"observe-only", ROUTED("one") "limits: {one: {rate: 60/min, observe_only: true}}\nservices: {s: {" TWO "}}",
+     "2:44 limit 'one' counts and refuses nothing"},
 
     {"admin-open", "gateway: {listen: [':1']}\nadmin: {listen: 'unix:/x'}", NULL},
     {"admin-open", "gateway: {listen: [':1']}\nadmin: {listen: ':9900', token: '${SECRET}'}",

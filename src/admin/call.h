@@ -105,6 +105,12 @@ struct nr_admin {
     struct nr_admin_setup setup;
     enum nr_admin_phase phase;
     struct nr_admin_token token;
+    struct {
+        uint64_t done, refused; /* changes */
+        uint64_t second;        /* in which strangers' lines are counted */
+        uint32_t lines;
+        uint32_t left_out; /* since the last line that was written */
+    } audit;
 };
 
 struct nr_admin_answer {
@@ -130,10 +136,11 @@ struct nr_admin_call {
     struct nr_reply reply;
     char remote[NR_ADDR_TEXT_BYTES];
     char request_id[33];
-    bool known;   /* showed the token */
-    bool waiting; /* an answer comes later */
-    bool over;    /* the exchange has ended */
-    void *own;    /* an endpoint's that waits */
+    char print[9]; /* of the token that it came with, which the call itself may change */
+    bool known;    /* showed the token */
+    bool waiting;  /* an answer comes later */
+    bool over;     /* the exchange has ended */
+    void *own;     /* an endpoint's that waits */
 };
 
 /* ---- for endpoints: answering ---- */
@@ -186,5 +193,6 @@ bool nr_admin_check_query(struct nr_admin_call *call);
 
 /* audit.c */
 void nr_admin_audit(const struct nr_admin_call *call);
+uint32_t nr_admin_config_now(const struct nr_admin *admin); /* version in force; 0: none */
 
 #endif

@@ -74,6 +74,7 @@ bool nr_admin_guard(struct nr_admin_call *call, bool open)
     const struct nr_head *head = call->head;
 
     call->known = nr_admin_token_is(&admin->token, bearer(head));
+    memcpy(call->print, admin->token.print, sizeof(call->print));
     if (admin->token.len == 0 && !host_allowed(admin, nr_head_text(head, head->authority))) {
         nr_admin_problem(call, 421, "foreign_host",
                          "without a token the admin side answers only to an IP address, localhost "

@@ -115,6 +115,9 @@ void nr_admin_metrics(struct nr_admin_call *call)
     }
     of.ready = call->admin->phase == NR_ADMIN_READY;
     of.now_ns = nr_io_now_ns(call->admin->setup.io);
+    of.config_version = nr_admin_config_now(call->admin);
+    of.changes_done = call->admin->audit.done;
+    of.changes_refused = call->admin->audit.refused;
     call->answer.status = 200;
     call->answer.content_type = nr_expo_content_type(open_metrics);
     call->answer.body = nr_exposition_text(&of, open_metrics, &call->answer.len);

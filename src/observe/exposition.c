@@ -438,6 +438,20 @@ static void process(struct nr_expo *expo)
     nr_expo_u64(expo, NULL, 0, stats.files_max);
 }
 
+static void control(struct nr_expo *expo, const struct nr_exposition *of)
+{
+    const struct nr_label done = {"result", NR_SPAN("done")};
+    const struct nr_label refused = {"result", NR_SPAN("refused")};
+
+    nr_expo_family(expo, "naru_config_version", NR_EXPO_GAUGE,
+                   "Version of the configuration in force; each change makes another.");
+    nr_expo_u64(expo, NULL, 0, of->config_version);
+    nr_expo_family(expo, "naru_admin_changes", NR_EXPO_COUNTER,
+                   "What was changed by the admin API, or was asked for and refused.");
+    nr_expo_u64(expo, &done, 1, of->changes_done);
+    nr_expo_u64(expo, &refused, 1, of->changes_refused);
+}
+
 static void state(struct nr_expo *expo, const struct nr_exposition *of)
 {
     const struct nr_label version = {"version", nr_span_of(of->version)};
@@ -448,6 +462,8 @@ static void state(struct nr_expo *expo, const struct nr_exposition *of)
     nr_expo_u64(expo, NULL, 0, of->ready);
     nr_expo_family(expo, "naru_workers", NR_EXPO_GAUGE, "Worker threads.");
     nr_expo_u64(expo, NULL, 0, of->worker_count);
+    if (of->config_version > 0)
+        control(expo, of);
 }
 
 char *nr_exposition_text(const struct nr_exposition *of, bool open_metrics, size_t *ret_len)

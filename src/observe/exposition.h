@@ -18,7 +18,9 @@ struct nr_exposition {
     const struct nr_logpipe *program_log;
     const char *version;
     bool ready;
-    uint64_t now_ns; /* of the engine that asks */
+    uint64_t now_ns;                        /* of the engine that asks */
+    uint32_t config_version;                /* in force; 0: not known */
+    uint64_t changes_done, changes_refused; /* by the admin API */
 };
 
 /* The text, malloc'ed. Any thread. */

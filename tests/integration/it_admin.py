@@ -6,80 +6,13 @@ import json
 import os
 import re
 import signal
-import subprocess
 import threading
 import urllib.parse
 
-import upstream
 import wire
-from harness import NARU, free_port, main, run_naru, test, to_yaml
-from load import loads, no_failures
-
-TOKEN = "a-token-of-some-length"
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
-JSON = {"Content-Type": "application/json"}
-
-
-def naming(name):
-    return upstream.fixed(200, name.encode())
-
-
-def patch(naru, address, change, service="app", fields=None):
-    return naru.admin(f"/v1/services/{service}/instances/{address}", "PATCH",
-                      fields={**JSON, **(fields or {})}, body=json.dumps(change).encode())
-
-
-def audits(naru):
-    return [json.loads(line) for line in naru.stderr().splitlines() if '"audit":' in line]
-
-
-def one_app(t, count=1, **more):
-    ups = [t.upstream(naming(chr(ord("a") + i))) for i in range(count)]
-    naru = t.naru(services={"app": {"instances": [up.address for up in ups],
-                                    "balance": "round_robin"}}, **more)
-    return (naru, *ups)
-
-
-def with_token(naru_port=None, **more):
-    return {"admin": {"listen": f"127.0.0.1:{naru_port}", "token": TOKEN, **more}}
-
-
-# ---- the document
-
-def resolve(document, schema):
-    while "$ref" in schema:
-        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    return schema
-
-
-TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "object": dict,
-         "array": list, "null": type(None)}
-
-
-def violations(document, schema, value, where="$"):
-    """As much of JSON Schema as the document uses."""
-    schema = resolve(document, schema)
-    types = schema.get("type", [])
-    types = types if isinstance(types, list) else [types]
-    if types and not any(isinstance(value, TYPES[kind]) and
-                         (kind == "boolean" or not isinstance(value, bool)) for kind in types):
-        return [f"{where}: {value!r} is no {types}"]
-    found = []
-    if "enum" in schema and value not in schema["enum"]:
-        found.append(f"{where}: {value!r} is none of {schema['enum']}")
-    if isinstance(value, dict):
-        known = schema.get("properties", {})
-        found += [f"{where}.{name} is missing" for name in schema.get("required", [])
-                  if name not in value]
-        for name, member in value.items():
-            if name in known:
-                found += violations(document, known[name], member, f"{where}.{name}")
-            elif schema.get("additionalProperties") is False:
-                found.append(f"{where}.{name} is not in the document")
-    if isinstance(value, list):
-        for number, item in enumerate(value):
-            found += violations(document, schema["items"], item, f"{where}[{number}]")
-    return found
+from admin_api import (BEARER, JSON, TOKEN, audits, config_text, naming, one_app, parse_metrics, patch,
+                       post, violations, with_token)
+from harness import free_port, main, run_naru, test
 
 
 @test("every path of the OpenAPI document answers as it says, and knows no other method")
@@ -348,268 +281,6 @@ def _(t):
     t.equal(naru.process.wait(20), 0)
 
 
-# ---- the configuration
-
-YAML = {"Content-Type": "application/yaml"}
-
-
-def config_text(naru, services, routes=None, admin=None, **more):
-    return to_yaml({
-        "gateway": {"workers": 1, "listen": [{"address": naru.address}],
-                    "routes": routes or [{"match": {"path": "/*"}, "service": next(iter(services))}]},
-        "services": {name: {"instances": [up.address]} for name, up in services.items()},
-        "admin": admin or {"listen": f"127.0.0.1:{naru.admin_port}"}, **more})
-
-
-def post(naru, text, target="/v1/config", fields=None, **more):
-    return naru.admin(target, "POST", fields={**YAML, **(fields or {})}, body=text.encode(), **more)
-
-
-def rollback(naru, version, query="", fields=None):
-    return naru.admin(f"/v1/config/rollback{query}", "POST", fields={**JSON, **(fields or {})},
-                      body=json.dumps({"version": version}).encode())
-
-
-def conforms(t, naru, answer, operation):
-    document = naru.admin("/v1/openapi.json").json()
-    known = [o for item in document["paths"].values() for o in item.values()
-             if o["operationId"] == operation][0]["responses"]
-    t.true(str(answer.status) in known, f"{operation} answers {answer.status}: {answer.body}")
-    content = known[str(answer.status)]["content"]
-    kind = answer.header("Content-Type")
-    t.equal(violations(document, content[kind]["schema"], answer.json()), [])
-    return answer.json()
-
-
-@test("a configuration is put in force, tried, listed and taken back")
-def _(t):
-    naru, a = one_app(t)
-    b = t.upstream(naming("b"))
-    text = config_text(naru, {"app": b, "other": a})
-    answer = post(naru, text, "/v1/config?dry_run=true")
-    t.equal(answer.status, 200)
-    told = conforms(t, naru, answer, "putConfig")
-    t.equal((told["version"], told["dry_run"], answer.header("ETag")), (1, True, '"1"'))
-    t.equal(told["changes"]["services"], {"added": ["other"], "changed": ["app"], "removed": []})
-    t.equal(told["changes"]["routes"], {"added": [], "changed": [], "removed": []})
-    t.equal(told["changes"]["sections"], ["services"])
-    t.equal(naru.request().body, b"a")
-    t.equal(naru.admin("/v1/config/versions").json()["versions"][0]["version"], 1)
-
-    answer = post(naru, text)
-    told = conforms(t, naru, answer, "putConfig")
-    t.equal((answer.status, told["version"], told["dry_run"]), (200, 2, False))
-    t.equal(answer.header("ETag"), '"2"')
-    t.equal(naru.request().body, b"b")
-    t.matches(naru.admin("/v1/config").body.decode(), '"?other"?:')
-    t.equal(naru.admin("/v1/config").header("ETag"), '"2"')
-    listed = naru.admin("/v1/config/versions").json()["versions"]
-    t.equal([(v["version"], v["source"], v["in_force"]) for v in listed],
-            [(2, "api", True), (1, "start", False)])
-    old = naru.admin("/v1/config/versions/1")
-    t.true("other" not in old.body.decode() and a.address in old.body.decode(), "version 1")
-
-    answer = rollback(naru, 1)
-    told = conforms(t, naru, answer, "rollbackConfig")
-    t.equal((answer.status, told["version"], told["changes"]["services"]["removed"]),
-            (200, 3, ["other"]))
-    t.equal(naru.request().body, b"a")
-    for version in ("9", "0", "x", "01"):
-        t.equal(naru.admin(f"/v1/config/versions/{version}").json()["reason"], "unknown_version")
-    t.equal(conforms(t, naru, rollback(naru, 77), "rollbackConfig")["reason"], "unknown_version")
-    answer = naru.admin("/v1/config/reload", "POST")
-    t.equal(conforms(t, naru, answer, "reloadConfig")["summary"], "nothing")
-
-
-@test("a dry run says what naru check says")
-def _(t):
-    naru, a = one_app(t)
-    text = config_text(naru, {"app": a}, callers={"timeout": "1s"})
-    told = post(naru, text, "/v1/config?dry_run=true").json()
-    checked = run_naru("check", "-c", t.path("same.yaml", text)).stderr
-    t.true(len(told["findings"]) > 0, "findings")
-    for finding in told["findings"]:
-        t.true(finding["message"] in checked, f"{finding} is not in:\n{checked}")
-    t.true("findings" not in post(naru, text).json(), "only a dry run looks for them")
-
-
-@test("what /v1/config shows can be put in force again")
-def _(t):
-    naru, _a = one_app(t)
-    shown = naru.admin("/v1/config").body.decode()
-    told = post(naru, shown).json()
-    t.equal((told["summary"], told["changes"]["sections"]), ("nothing", []))
-
-
-@test("a bad configuration is 422 with every diagnostic, and the one before stays")
-def _(t):
-    naru, a = one_app(t)
-    text = config_text(naru, {"app": a}).replace("instances:", "instanes:") + "bogus: 1\n"
-    for query in ("", "?dry_run=1"):
-        answer = post(naru, text, "/v1/config" + query)
-        t.equal(answer.status, 422)
-        told = conforms(t, naru, answer, "putConfig")
-        t.equal((told["reason"], told["version"]), ("bad_config", 1))
-        t.equal(answer.header("Content-Type"), "application/problem+json")
-        by_line = [d for d in told["diagnostics"] if d["message"].startswith("unknown")]
-        t.matches(by_line[0]["text"], r"^configuration:\d+:\d+: unknown field 'instanes', did you mean "
-                                      r"'instances'\?")
-        t.equal(by_line[0]["path"], "services.app")
-        t.matches(told["detail"], r"errors, and version 1 stays in force: configuration:\d+:\d+: ")
-        lines = text.splitlines()
-        t.true("instanes" in lines[by_line[0]["line"] - 1], by_line[0])
-        t.true("bogus" in lines[by_line[-1]["line"] - 1], by_line[-1])
-    t.equal(post(naru, "").status, 400)
-    for body in ("[", "a: &x 1\nb: *x\n", "\x01", "gateway: {}\ngateway: {}\n"):
-        t.equal((body, post(naru, body).status), (body, 422))
-    for kind in ("text/plain", "application/x-www-form-urlencoded", "application/json", ""):
-        answer = post(naru, text, fields={"Content-Type": kind})
-        t.equal((kind, answer.status), (kind, 415))
-    taken = config_text(naru, {"app": a}).replace(naru.address, "192.0.2.1:1")
-    answer = post(naru, taken)
-    t.equal(answer.status, 422)
-    t.matches(answer.json()["diagnostics"][0]["text"], "cannot listen on 192.0.2.1:1")
-    t.equal(naru.request().body, b"a")
-    t.equal([v["version"] for v in naru.admin("/v1/config/versions").json()["versions"]], [1])
-
-
-@test("a configuration that is too large is refused without being read")
-def _(t):
-    naru, a = one_app(t)
-    text = config_text(naru, {"app": a})
-    with naru.connect() as _, t.connect(naru.admin_port) as stream:
-        stream.send("POST /v1/config HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/yaml"
-                    f"\r\nContent-Length: {16 * 1024 * 1024 + 1}\r\n\r\n")
-        t.equal(stream.read_response("POST").status, 413)
-    padding = "#" * 1000 + "\n"
-    t.equal(post(naru, text + padding * 2000).status, 200)
-
-
-@test("If-Match keeps two operators from undoing each other's work")
-def _(t):
-    naru, a = one_app(t)
-    b = t.upstream(naming("b"))
-    tag = naru.admin("/v1/config").header("ETag")
-    answer = post(naru, config_text(naru, {"app": b}), fields={"If-Match": tag})
-    t.equal((answer.status, answer.header("ETag")), (200, '"2"'))
-    answer = post(naru, config_text(naru, {"app": a}), fields={"If-Match": tag})
-    t.equal(answer.status, 412)
-    told = conforms(t, naru, answer, "putConfig")
-    t.equal((told["reason"], told["version"]), ("stale_version", 2))
-    t.equal(rollback(naru, 1, fields={"If-Match": '"1"'}).status, 412)
-    t.equal(naru.request().body, b"b")
-    for good in ('"2"', "2", "*"):
-        t.equal(rollback(naru, 1, "?dry_run=1", {"If-Match": good}).status, 200)
-    for bad in ("", "x", '"1", "2"', 'W/"2"', '"0"', '"99999999999"', '"'):
-        t.equal((bad, rollback(naru, 1, fields={"If-Match": bad}).status), (bad, 400))
-
-
-@test("changes under traffic, and what is said of instances meanwhile: no request fails")
-def _(t):
-    naru, a = one_app(t, workers=2)
-    b = t.upstream(naming("b"))
-    texts = [config_text(naru, {"app": a, "more": b}), config_text(naru, {"app": b}),
-             config_text(naru, {"app": a}, observe={"log_level": "warn"})]
-    running = loads(t, naru)
-    for number in range(18):
-        answer = post(naru, texts[number % 3])
-        t.equal((number, answer.status), (number, 200))
-        address = (a, b, a)[number % 3].address
-        t.equal(patch(naru, address, {"weight": number + 1}).json()["weight"], number + 1)
-        if number % 6 == 5:
-            t.equal(rollback(naru, answer.json()["version"] - 1).status, 200)
-    no_failures(t, running)
-    t.equal(len(naru.admin("/v1/config/versions").json()["versions"]), 10)
-
-
-@test("a client that leaves before its change is done does no harm")
-def _(t):
-    naru, a = one_app(t)
-    text = config_text(naru, {"app": a, "named": a}).replace(
-        f"instances:\n      - {a.address}", f"instances:\n      - {a.address}", 1)
-    body = text.encode()
-    for _ in range(10):
-        with t.connect(naru.admin_port) as stream:
-            stream.send(b"POST /v1/config HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/yaml"
-                        b"\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-            stream.reset()
-    t.eventually(lambda: len(audits(naru)) >= 1, "an audit line")
-    t.equal(naru.request().body, b"a")
-    t.equal(post(naru, text).status, 200)
-
-
-@test("a change that waits when naru ends is over with it")
-def _(t):
-    naru, a = one_app(t)
-    body = config_text(naru, {"app": a}).encode()
-    streams = [t.connect(naru.admin_port) for _ in range(4)]
-    for stream in streams:
-        stream.send(b"POST /v1/config HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/yaml"
-                    b"\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-    naru.signal(signal.SIGTERM)
-    t.equal(naru.stop(), 0)
-
-
-@test("the token can be changed by the API, not taken away")
-def _(t):
-    port = free_port()
-    up = t.upstream(naming("a"))
-    naru = t.naru_stopped(services={"app": {"instances": [up.address]}}, **with_token(port))
-    naru.admin_port = port
-    naru.start()
-    answer = post(naru, config_text(naru, {"app": up}), fields=BEARER)
-    t.equal(answer.status, 422)
-    t.matches(answer.json()["detail"], "the admin token would be gone")
-    other = "quite-another-token"
-    admin = {"listen": f"127.0.0.1:{port}", "token": other}
-    answer = post(naru, config_text(naru, {"app": up}, admin=admin),
-                  fields={**BEARER, "Content-Type": "text/plain"})
-    t.equal(answer.status, 200)
-    t.equal(naru.admin("/v1/services", fields=BEARER).status, 401)
-    new = {"Authorization": f"Bearer {other}"}
-    t.equal(rollback(naru, 1, fields=new).status, 200)
-    t.equal(naru.admin("/v1/services", fields=BEARER).status, 200)
-    t.equal(naru.admin("/v1/config/reload", "POST").status, 401)
-    lines = t.eventually(lambda: len(audits(naru)) >= 4 and audits(naru), "four lines")
-    t.true(other not in naru.stderr() and TOKEN not in naru.stderr(), "a token is in the log")
-    t.equal([(l["audit"], l["status"], l["version"]) for l in lines],
-            [("putConfig", 422, 1), ("putConfig", 200, 2), ("rollbackConfig", 200, 3),
-             ("reloadConfig", 401, 3)])
-
-
-@test("what takes effect with a restart only is said")
-def _(t):
-    naru, a = one_app(t)
-    text = config_text(naru, {"app": a}).replace("workers: 1", "workers: 2")
-    told = post(naru, text, "/v1/config?dry_run=true").json()
-    t.equal([w["code"] for w in told["warnings"]], ["restart"])
-    t.matches(told["warnings"][0]["text"], r"^configuration:2:\d+: gateway.workers has changed")
-    told = post(naru, text).json()
-    t.equal(len(told["warnings"]), 1)
-    t.eventually(lambda: "gateway.workers has changed: that takes effect" in naru.stderr(), "logged")
-
-
-@test("a naru from the command line has no file to read again")
-def _(t):
-    up = t.upstream(naming("a"))
-    naru = t.naru_stopped(services={})
-    done = t.spawn([NARU, "serve", "--to", up.address, "--listen", naru.address,
-                    "--admin", f"127.0.0.1:{naru.admin_port}"],
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def ready():
-        try:
-            return naru.admin("/ready").status == 200
-        except (OSError, wire.Closed):
-            return False
-    t.eventually(ready, "ready", 20)
-    answer = naru.admin("/v1/config/reload", "POST")
-    t.equal((answer.status, answer.json()["reason"]), (409, "no_file"))
-    t.equal(post(naru, naru.admin("/v1/config").body.decode()).status, 200)
-    done.send_signal(signal.SIGTERM)
-    t.equal(done.wait(20), 0)
-
-
 # ---- who may speak
 
 @test("with a token all but /health and /ready ask for it")
@@ -769,6 +440,26 @@ def _(t):
             [("refused", "unauthorized", False), ("refused", "bad_request", True),
              ("refused", "unknown_instance", True)])
     t.true(TOKEN not in naru.stderr(), "the token is in the log")
+
+
+@test("who knocks a hundred times does not wash the log away")
+def _(t):
+    port = free_port()
+    naru = t.naru_stopped(services={"app": {"instances": ["127.0.0.1:1"]}}, **with_token(port))
+    naru.admin_port = port
+    naru.start()
+    with t.connect(port) as stream:
+        for _ in range(300):
+            stream.send("POST /v1/drain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+            t.equal(stream.read_response("POST").status, 401)
+    patch(naru, "127.0.0.1:1", {"weight": 2}, fields=BEARER)
+    lines = t.eventually(lambda: audits(naru) if any(l["result"] == "done" for l in audits(naru))
+                         else None, "the change")
+    t.equal(len(lines) + sum(l.get("left_out", 0) for l in lines), 301)
+    values = {n: v for n, v in parse_metrics(naru.admin("/metrics", fields=BEARER)).items()}
+    t.equal((values['naru_admin_changes_total{result="done"}'],
+             values['naru_admin_changes_total{result="refused"}'], values["naru_config_version"]),
+            (1, 300, 1))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import peers as P
 # wrk sends the same.
 REQUEST = b'GET /1024 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'
 BODY_BYTES = 1024
+SILENCE_S = 30
 
 
 def drive(port, connections, count):
@@ -29,7 +30,10 @@ def drive(port, connections, count):
         started += 1
         selector.register(sock, selectors.EVENT_READ, bytearray())
     while done < count:
-        for key, _ in selector.select():
+        ready = selector.select(SILENCE_S)
+        if not ready:
+            sys.exit(f'bench: naru is silent after {done} of {count} requests')
+        for key, _ in ready:
             got = key.fileobj.recv(65536)
             if not got:
                 sys.exit('bench: naru closed a connection')
@@ -88,6 +92,11 @@ def table(cost, most):
         print(f'{"":4}{count:12.1f}{count / total:8.1%}  {name}')
 
 
+def control(naru, what):
+    """Zero or dump the counters."""
+    subprocess.run(['callgrind_control', what, str(naru.pid)], check=True, capture_output=True, timeout=60)
+
+
 def count(work, binary='naru', requests=10000, connections=64, functions=25):
     origin = P.start_origin(work)
     out = os.path.join(work, 'callgrind.out')
@@ -96,9 +105,9 @@ def count(work, binary='naru', requests=10000, connections=64, functions=25):
         naru = P.start_peer(binary, origin.port, work,
                             ['valgrind', '-q', '--tool=callgrind', f'--callgrind-out-file={out}'])
         drive(naru.port, connections, requests)
-        subprocess.run(['callgrind_control', '-z', str(naru.pid)], check=True, capture_output=True)
+        control(naru, '-z')
         drive(naru.port, connections, requests)
-        subprocess.run(['callgrind_control', '-d', str(naru.pid)], check=True, capture_output=True)
+        control(naru, '-d')
     finally:
         for process in (naru, origin):
             if process:

@@ -130,7 +130,7 @@ static inline enum nr_h1_reason field_line(struct nr_head *head, const char *end
     if (nr_unlikely(*stop != '\r' || stop[1] != '\n'))
         return nr_h1_line_fault(stop, NR_H1_BAD_FIELD_VALUE);
     last = stop;
-    while (last > value && (last[-1] == ' ' || last[-1] == '\t'))
+    while (last > value && (uint8_t)last[-1] <= ' ') /* SP or HTAB: no other control is in there */
         last--;
     *field = (struct nr_field){
         .name_at = (uint32_t)(name - head->text),
@@ -141,7 +141,6 @@ static inline enum nr_h1_reason field_line(struct nr_head *head, const char *end
     };
     if (nr_unlikely(value != colon + 2 || colon[1] != ' ' || last != stop))
         field->flags = NR_FIELD_SPACED;
-    head->known |= NR_FIELD_BIT(id);
     *at = stop + 2;
     return NR_H1_OK;
 }
@@ -151,10 +150,12 @@ enum nr_h1_reason nr_h1_parse_fields(struct nr_h1_parse *parse, const char *at, 
     struct nr_head *head = parse->head;
     uint32_t fields_max =
         parse->limits->fields_max < field_cap ? parse->limits->fields_max : field_cap;
+    uint64_t looked_at = parse->kind == NR_H1_TRAILERS ? 0 : LOOKED_AT;
     enum nr_h1_reason reason;
 
     while (*at != '\r') {
         struct nr_field *field = &head->fields[head->field_count];
+        uint64_t bit;
 
         if (nr_unlikely(head->field_count >= fields_max))
             return NR_H1_TOO_MANY_FIELDS;
@@ -162,12 +163,13 @@ enum nr_h1_reason nr_h1_parse_fields(struct nr_h1_parse *parse, const char *at, 
         if (nr_unlikely(reason != NR_H1_OK))
             return reason;
         head->field_count++;
-        if (nr_field_in(field->id, NR_FIELDS_HOP))
+        bit = NR_FIELD_BIT(field->id);
+        head->known |= bit;
+        if ((bit & (NR_FIELDS_HOP | LOOKED_AT)) == 0)
+            continue;
+        if ((bit & NR_FIELDS_HOP) != 0)
             field->flags |= NR_FIELD_HOP;
-        if (nr_unlikely(parse->kind == NR_H1_TRAILERS)) {
-            if (refused_in_trailers(head, field))
-                return NR_H1_BAD_TRAILER;
-        } else if (nr_field_in(field->id, LOOKED_AT)) {
+        if ((bit & looked_at) != 0) {
             reason = look_at(parse, field);
             if (nr_unlikely(reason != NR_H1_OK))
                 return reason;
@@ -180,13 +182,19 @@ enum nr_h1_reason nr_h1_parse_fields(struct nr_h1_parse *parse, const char *at, 
 static enum nr_h1_reason parse_trailers(struct nr_h1_parse *parse, char *bytes, size_t len,
                                         uint16_t field_cap)
 {
+    enum nr_h1_reason reason;
+
     if (len > parse->limits->trailer_bytes_max)
         return NR_H1_TRAILERS_TOO_LARGE;
     if (len != 2 && (len < 4 || memcmp(bytes + len - 4, "\r\n", 2) != 0))
         return NR_H1_BAD_TRAILER;
     if (memcmp(bytes + len - 2, "\r\n", 2) != 0)
         return NR_H1_BAD_TRAILER;
-    return nr_h1_parse_fields(parse, bytes, field_cap);
+    reason = nr_h1_parse_fields(parse, bytes, field_cap);
+    for (uint16_t i = 0; reason == NR_H1_OK && i < parse->head->field_count; i++)
+        if (refused_in_trailers(parse->head, &parse->head->fields[i]))
+            return NR_H1_BAD_TRAILER;
+    return reason;
 }
 
 enum nr_h1_reason nr_h1_parse_trailers(char *bytes, size_t len, const struct nr_h1_limits *limits,

@@ -160,15 +160,14 @@ static void forwarded_for(struct nr_request *request, const struct nr_peer *peer
     nr_head_set(head, arena, NR_SPAN("X-Forwarded-For"), own);
 }
 
-static void forwarded_field(struct nr_request *request, bool believe, enum nr_field_id id,
-                            struct nr_span name, struct nr_span value)
+/* Is it ours to say? What a stranger says is taken out, what a trusted proxy says stands. */
+static bool ours_to_say(struct nr_head *head, enum nr_field_id id, bool believe)
 {
-    struct nr_head *head = request->head;
-
     if (nr_head_find(head, id, NULL) == NULL)
-        nr_head_add_own(head, request->down->arena, id, name, value);
-    else if (!believe)
-        nr_head_set(head, request->down->arena, name, value);
+        return true;
+    if (!believe)
+        nr_head_remove(head, id);
+    return !believe;
 }
 
 static void strip_prefix(struct nr_head *head, struct nr_arena *arena, struct nr_span prefix)
@@ -200,11 +199,11 @@ void nr_forward_request(struct nr_request *request, const struct nr_peer *peer)
     struct nr_span host = nr_head_text(head, head->authority); /* outlives a text that moves */
 
     forwarded_for(request, peer, believe);
-    forwarded_field(request, believe, NR_FIELD_X_FORWARDED_PROTO, NR_SPAN("X-Forwarded-Proto"),
-                    peer->tls ? NR_SPAN("https") : NR_SPAN("http"));
-    if (host.len > 0)
-        forwarded_field(request, believe, NR_FIELD_X_FORWARDED_HOST, NR_SPAN("X-Forwarded-Host"),
-                        host);
+    if (ours_to_say(head, NR_FIELD_X_FORWARDED_PROTO, believe))
+        nr_head_add_own(head, arena, NR_FIELD_X_FORWARDED_PROTO, NR_SPAN("X-Forwarded-Proto"),
+                        peer->tls ? NR_SPAN("https") : NR_SPAN("http"));
+    if (host.len > 0 && ours_to_say(head, NR_FIELD_X_FORWARDED_HOST, believe))
+        nr_head_add_own(head, arena, NR_FIELD_X_FORWARDED_HOST, NR_SPAN("X-Forwarded-Host"), host);
     if (!believe) {
         nr_head_remove(head, NR_FIELD_FORWARDED);
         nr_head_remove(head, NR_FIELD_X_REQUEST_ATTEMPT);

@@ -13,6 +13,7 @@
 #include "http/h1_conn.h"
 
 #include "base/assert.h"
+#include "base/compiler.h"
 
 /* ---- the out buffer ---- */
 
@@ -110,8 +111,25 @@ static int gather(struct nr_buf *out, size_t parts_len, struct iovec *parts, int
     return 0;
 }
 
+/* One write of `total` bytes. Returns what was taken, or -1. Afterwards the connection may be
+ * blocked or failed. */
+static int64_t write_out(struct nr_h1_conn *c, const struct iovec *parts, int count, size_t total)
+{
+    int64_t taken = nr_sock_write(c->sock, parts, count);
+
+    if (nr_unlikely(taken < 0)) {
+        nr_h1_out_fail(c);
+        return -1;
+    }
+    if (taken > 0 && c->m != NULL)
+        c->m->sent = true;
+    if (nr_unlikely((size_t)taken < total))
+        block(c, taken > 0);
+    return taken;
+}
+
 /* Write the out buffer and then `count` parts in parts[1 …]. Returns how many bytes of the parts
- * were taken. Afterwards the connection may be blocked or failed. */
+ * were taken. */
 static size_t push(struct nr_h1_conn *c, struct iovec *parts, int count)
 {
     struct nr_buf *out = c->out;
@@ -127,18 +145,11 @@ static size_t push(struct nr_h1_conn *c, struct iovec *parts, int count)
         return 0;
     if (out_len > 0) {
         parts[0] = (struct iovec){out->data + out->begin, out_len};
-        if (count > 0)
-            count = gather(out, total - out_len, parts, count);
+        count = gather(out, total - out_len, parts, count);
     }
-    taken = nr_sock_write(c->sock, parts + skip, count + 1 - skip);
-    if (taken < 0) {
-        nr_h1_out_fail(c);
+    taken = write_out(c, parts + skip, count + 1 - skip, total);
+    if (taken < 0)
         return 0;
-    }
-    if (taken > 0 && c->m != NULL)
-        c->m->sent = true;
-    if ((size_t)taken < total)
-        block(c, taken > 0);
     if ((size_t)taken < out_len) {
         out->begin += (uint32_t)taken;
         return 0;
@@ -152,10 +163,17 @@ static size_t push(struct nr_h1_conn *c, struct iovec *parts, int count)
 
 void nr_h1_out_flush(struct nr_h1_conn *c)
 {
-    struct iovec parts[1];
+    struct iovec part;
+    int64_t taken;
 
-    if (c->out != NULL)
-        push(c, parts, 0);
+    if (c->out == NULL || c->blocked || c->out_failed)
+        return;
+    part = (struct iovec){c->out->data + c->out->begin, nr_buf_len(c->out)};
+    taken = write_out(c, &part, 1, part.iov_len);
+    if (taken < 0)
+        return;
+    c->out->begin += (uint32_t)taken;
+    release_if_empty(c);
 }
 
 /* ---- bodies ---- */

@@ -129,11 +129,15 @@ static size_t format_v4(const uint8_t *ip, char *to)
 
         if (i > 0)
             *at++ = '.';
-        if (byte >= 100)
-            *at++ = (char)('0' + byte / 100);
-        if (byte >= 10)
-            *at++ = (char)('0' + byte / 10 % 10);
-        *at++ = (char)('0' + byte % 10);
+        if (byte >= 10) {
+            if (byte >= 100) {
+                *at++ = (char)('0' + byte / 100);
+                byte %= 100;
+            }
+            *at++ = (char)('0' + byte / 10);
+            byte %= 10;
+        }
+        *at++ = (char)('0' + byte);
     }
     *at = '\0';
     return (size_t)(at - to);

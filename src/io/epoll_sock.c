@@ -436,25 +436,18 @@ void nr_epoll_watch_close(struct nr_sock *sock, struct nr_op *op)
 
 /* ---- writing ---- */
 
-static size_t total(const struct iovec *parts, int count)
+/* One attempt; *ret_bytes is what there is to write. */
+static ssize_t write_some(int fd, const struct iovec *parts, int count, size_t *ret_bytes)
 {
-    size_t bytes = 0;
+    struct msghdr message;
 
-    for (int i = 0; i < count; i++)
-        bytes += parts[i].iov_len;
-    return bytes;
-}
-
-static ssize_t write_some(struct epoll_sock *s, const struct iovec *parts, int count)
-{
-    struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
-    ssize_t n;
-
-    do
-        n = count == 1 ? transmit(s->fd, parts->iov_base, parts->iov_len)
-                       : sendmsg(s->fd, &message, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    return n;
+    *ret_bytes = parts->iov_len;
+    if (count == 1)
+        return parts->iov_len == 0 ? 0 : transmit(fd, parts->iov_base, parts->iov_len);
+    for (int i = 1; i < count; i++)
+        *ret_bytes += parts[i].iov_len;
+    message = (struct msghdr){.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
+    return *ret_bytes == 0 ? 0 : sendmsg(fd, &message, MSG_NOSIGNAL);
 }
 
 int64_t nr_epoll_write(struct nr_sock *sock, const struct iovec *parts, int count)
@@ -463,14 +456,11 @@ int64_t nr_epoll_write(struct nr_sock *sock, const struct iovec *parts, int coun
     size_t bytes;
     ssize_t n;
 
-    if (count > IOV_MAX)
-        count = IOV_MAX;
-    bytes = total(parts, count);
-    if (bytes == 0)
-        return 0;
-    if ((s->flags & WRITABLE) == 0)
-        return 0; /* full when we last looked, and no edge since */
-    n = write_some(s, parts, count);
+    if (count <= 0 || (s->flags & WRITABLE) == 0)
+        return 0; /* nothing, or full when we last looked, and no edge since */
+    do
+        n = write_some(s->fd, parts, count < IOV_MAX ? count : IOV_MAX, &bytes);
+    while (n < 0 && errno == EINTR);
     if (n < 0 && errno != EAGAIN) {
         /* EPIPE is what is left of an error reported before, or of a reset behind a FIN: what the
          * peer sent before its FIN can still be read, so the socket is not BROKEN by it. */

@@ -121,11 +121,12 @@ static const char *const config_choices[] = {"schema", "docs", "print", NULL};
 
 static const struct nr_command config = {
     .name = "config",
-    .synopsis = "schema|docs [PAGE]|print",
+    .synopsis = "schema [scenario]|docs [PAGE]|print",
     .summary = "print the JSON Schema, a reference page, or the effective configuration",
-    .details = "schema   JSON Schema (2020-12) for editors\n"
-               "docs     the reference in Markdown: config (default), reasons, findings or cli\n"
-               "print    the configuration with all defaults, as YAML",
+    .details =
+        "schema   JSON Schema (2020-12) for editors; scenario: of the files of naru simulate\n"
+        "docs     the reference in Markdown: config (default), reasons, findings or cli\n"
+        "print    the configuration with all defaults, as YAML",
     .options = file_options,
     .option_count = NR_COUNT(file_options),
     .choices = config_choices,

@@ -6,12 +6,23 @@
 #include "cli/load.h"
 #include "cli/pages.h"
 #include "cli/sections.h"
+#include "foresight/scenario.h"
 
-static int print_schema(void)
+static int print_schema(const char *page)
 {
-    struct nr_json *schema = nr_schema_json(nr_section_roots, NR_SECTION_COUNT);
-    char *text = nr_json_dump(schema, 2);
+    bool scenario = page != NULL && strcmp(page, "scenario") == 0;
+    struct nr_json *schema = scenario ? nr_schema_json(nr_scenario_roots, NR_SCENARIO_ROOTS)
+                                      : nr_schema_json(nr_section_roots, NR_SECTION_COUNT);
+    char *text;
 
+    if (page != NULL && !scenario) {
+        fprintf(stderr, "naru config schema: no '%s'; there is scenario\n", page);
+        nr_json_free(schema);
+        return NR_EXIT_USAGE;
+    }
+    if (scenario)
+        nr_json_set(schema, "title", nr_json_string(NR_SPAN("a scenario of naru simulate")));
+    text = nr_json_dump(schema, 2);
     puts(text);
     free(text);
     nr_json_free(schema);
@@ -57,6 +68,8 @@ int nr_cmd_config(const struct nr_args *args)
 {
     bool docs = strcmp(args->words[0], "docs") == 0;
 
+    if (strcmp(args->words[0], "schema") == 0)
+        return print_schema(args->words[1]);
     if (!docs && args->word_count > 1) {
         fprintf(stderr, "naru config %s: '%s' is one word too many\n", args->words[0],
                 args->words[1]);
@@ -64,7 +77,5 @@ int nr_cmd_config(const struct nr_args *args)
     }
     if (docs)
         return print_docs(args->words[1]);
-    if (strcmp(args->words[0], "schema") == 0)
-        return print_schema();
     return print_effective(args->values[0]);
 }

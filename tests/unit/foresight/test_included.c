@@ -106,6 +106,32 @@ static void a_budget_ends_a_retry_storm(void **state)
     play_done(&played);
 }
 
+static uint32_t times(const struct nr_report *report, const char *text)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < report->event_count; i++)
+        count += strstr(report->events[i].text, text) != NULL;
+    return count;
+}
+
+static void a_flapping_instance_is_left_alone(void **state)
+{
+    struct played played;
+    const struct nr_report *report = REPORT(.scenario = "breaker-flapping");
+    uint64_t failed = report->failed;
+
+    /* Eight times it fails for five seconds; longer pauses meet ever fewer of them. */
+    assert_true(nr_report_availability(report) >= 0.998);
+    assert_true(times(report, "opened for") >= 3 && times(report, "opened for") <= 8);
+    assert_int_equal(report->causes[NR_REASON_CIRCUIT_OPEN], 0); /* two others are well */
+    play_done(&played);
+    report = REPORT(.scenario = "breaker-flapping", .config_sets = {"services.orders.breaker="});
+    assert_int_equal(times(report, "opened for"), 0);
+    assert_true(report->failed > 20 * failed);
+    play_done(&played);
+}
+
 static void a_herd_is_through_in_time(void **state)
 {
     struct played played;
@@ -147,6 +173,7 @@ int main(void)
         cmocka_unit_test(a_slow_service_touches_nobody_else),
         cmocka_unit_test(a_sale_is_served_at_the_limit),
         cmocka_unit_test(a_budget_ends_a_retry_storm),
+        cmocka_unit_test(a_flapping_instance_is_left_alone),
         cmocka_unit_test(a_herd_is_through_in_time),
         cmocka_unit_test(inverted_timeouts_work_for_nobody),
     };

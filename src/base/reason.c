@@ -54,6 +54,11 @@ static const struct reason_row rows[] = {
     [NR_REASON_RATE_LIMITED] = {"rate_limited", 429, "A rate limit is used up."},
     [NR_REASON_LIMIT_KEY_MISSING] = {"limit_key_missing", 400,
                                      "The request lacks what one of its limits counts by."},
+    [NR_REASON_SHED] = {"shed", 503,
+                        "There is more to do than can be done, and other requests matter more."},
+    [NR_REASON_FEATURE_OFF] = {"feature_off", 503, "This feature is switched off at the moment."},
+    [NR_REASON_FAULT_ABORT] = {"fault_abort", 503, "A fault was put in on purpose."},
+    [NR_REASON_FAULT_RESET] = {"fault_reset", 502, "The connection was broken on purpose."},
     [NR_REASON_IDLE] = {"idle", 408, "The connection carried no byte either way for too long."},
     [NR_REASON_POOL_EXHAUSTED] =
         {"pool_exhausted", 503,

@@ -46,6 +46,10 @@ enum nr_reason {
     NR_REASON_RATE_LIMITED,       /* 429: a rate limit is used up */
     NR_REASON_LIMIT_KEY_MISSING,  /* 400: the request lacks what a limit counts by */
     NR_REASON_CIRCUIT_OPEN,       /* 503: the circuit breaker lets nothing through */
+    NR_REASON_SHED,               /* 503: too much to do, and others matter more */
+    NR_REASON_FEATURE_OFF,        /* 503: the route is switched off */
+    NR_REASON_FAULT_ABORT,        /* the fault's status: on purpose */
+    NR_REASON_FAULT_RESET,        /* 502 in records: no answer, on purpose */
     NR_REASONS
 };
 

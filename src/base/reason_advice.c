@@ -33,6 +33,15 @@ static const char *const advice[NR_REASONS] = {
         "give this client a tier, if such traffic is wanted.",
     [NR_REASON_LIMIT_KEY_MISSING] =
         "The client must send what the limit's key names, or the limit must not say missing: deny.",
+    [NR_REASON_SHED] =
+        "Look at naru_shed_level and its readings: is the service slow (then more is in flight), "
+        "the traffic too much, or gateway.shedding.capacity too low? Routes that must stay up get "
+        "priority: critical.",
+    [NR_REASON_FEATURE_OFF] = "The route says enabled: false; set it to true and reload.",
+    [NR_REASON_FAULT_ABORT] =
+        "An exercise: the route's faults say so. Remove them when it is over.",
+    [NR_REASON_FAULT_RESET] =
+        "An exercise: the route's faults say so. Remove them when it is over.",
     [NR_REASON_CONNECT_REFUSED] = "Nothing listens at the instance's address: is it running, on "
                                   "this port? Health checks keep requests away from it meanwhile.",
     [NR_REASON_CONNECT_FAILED] = "Look at routes and firewalls between naru and the instance, and "

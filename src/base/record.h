@@ -63,6 +63,9 @@ enum nr_record_flag {
     NR_RECORD_WOULD_QUEUE = 1 << 20, /* observe only: no permit of the bulkhead was free */
     NR_RECORD_WOULD_EJECT = 1 << 21, /* observe only: sent to an instance that would be ejected */
     NR_RECORD_WOULD_LIMIT = 1 << 23, /* observe only: a rate limit would have refused it */
+    NR_RECORD_WOULD_SHED = 1 << 24,  /* observe only: it would have been shed */
+    NR_RECORD_FAULT_DELAY = 1 << 25, /* held on purpose */
+    NR_RECORD_FAULT_SLOW = 1 << 26,  /* answered slowly on purpose */
 };
 
 struct nr_record {

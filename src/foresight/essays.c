@@ -8,6 +8,34 @@
 
 static const struct nr_review_essay essays[] = {
     {
+        .code = "limit-tier-untold",
+        .why = "Whoever may say which tier he is in chooses how much he may use. So what a field, "
+               "a cookie or a parameter says of it is believed only when a proxy of the "
+               "listener's trusted_proxies has sent it; without such proxies every request has "
+               "the limit's own rate, the paying clients' too.",
+        .mend = "Name the proxy that checks who the client is and sets the field.",
+        .example = "gateway:\n"
+                   "  listen: [{ address: \":8080\", trusted_proxies: [10.0.0.0/8] }]\n"
+                   "  routes: [{ match: { path: \"/*\" }, service: orders, limits: [per_user] }]\n"
+                   "limits:\n"
+                   "  per_user: { key: \"header:X-User\", rate: 100/min, "
+                   "tiers: { paid: 1000/min }, tier_key: \"header:X-Tier\" }\n"
+                   "services:\n"
+                   "  orders: { instances: [\"10.0.0.1:80\", \"10.0.1.1:80\"], health: /healthz }",
+    },
+    {
+        .code = "faults-on",
+        .why = "Faults on purpose show how clients bear an outage. Left in after the exercise "
+               "they are an outage.",
+        .mend = "Remove `faults` from the route, or narrow it to requests with a header that only "
+                "the exercise sends; the warning stays until it is gone.",
+        .example = "gateway:\n"
+                   "  listen: [\":8080\"]\n"
+                   "  routes: [{ match: { path: \"/*\" }, service: orders }]\n"
+                   "services:\n"
+                   "  orders: { instances: [\"10.0.0.1:80\", \"10.0.1.1:80\"], health: /healthz }",
+    },
+    {
         .code = "timeouts-inverted",
         .why = "When an inner layer waits longer than the layer around it, it goes on working "
                "for somebody who has already left: the work is lost, its connections and memory "

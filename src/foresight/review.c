@@ -10,6 +10,7 @@ static const struct nr_check_rules *const sets[] = {
     &nr_review_time_rules,   &nr_review_retry_rules,   &nr_review_failure_rules,
     &nr_review_size_rules,   &nr_review_limit_rules,   &nr_service_check_rules,
     &nr_gateway_check_rules, &nr_gateway_shadow_rules, &nr_review_secret_rules,
+    &nr_guard_check_rules,
 };
 
 void nr_review(const struct nr_config *config, struct nr_diags *diags)

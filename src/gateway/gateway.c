@@ -37,6 +37,8 @@ enum nr_code nr_gateway_new(struct nr_config *config, struct nr_gateway **ret_ga
     enum nr_code code;
 
     nr_assert(gateway != NULL);
+    nr_spinlock_init(&gateway->shedder.lock);
+    nr_shed_init(&gateway->shedder.shed);
     gateway->ids.routes = nr_intern_new(ROUTES_RETIRED_MAX);
     gateway->ids.services = nr_intern_new(SERVICES_RETIRED_MAX);
     gateway->ids.listeners = nr_intern_new(LISTENERS_RETIRED_MAX);

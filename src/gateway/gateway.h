@@ -24,11 +24,13 @@
 #include "base/intern.h"
 #include "base/record.h"
 #include "config/config.h"
+#include "gateway/fault_conf.h"
 #include "gateway/limiter.h"
 #include "http/server.h"
 #include "io/handover.h"
 #include "io/io.h"
 #include "naru/err.h"
+#include "policy/shed.h"
 #include "service/service.h"
 
 struct nr_gateway;
@@ -135,6 +137,20 @@ enum nr_code nr_gateway_limit_set_rate(struct nr_gateway *gateway, struct nr_spa
                                        struct nr_err *err) NR_MUST_USE;
 enum nr_code nr_gateway_limit_restore(struct nr_gateway *gateway, struct nr_span name,
                                       struct nr_err *err) NR_MUST_USE;
+
+/* ---- shedding and faults ---- */
+
+struct nr_gateway_guards {
+    bool shedding;  /* configured */
+    uint32_t level; /* enum nr_shed_level */
+    uint64_t in_flight;
+    uint64_t delay_ns; /* of the slowest worker's loop, when it was last looked at */
+    uint64_t shed[NR_CRITICALITIES];
+    uint64_t would_shed[NR_CRITICALITIES];
+    bool faults; /* some route has any */
+    uint64_t struck[NR_FAULTS];
+};
+void nr_gateway_guards(const struct nr_gateway *gateway, struct nr_gateway_guards *ret_guards);
 
 /* ---- names ---- */
 

@@ -72,6 +72,7 @@ struct nr_gateway_conf {
     uint32_t reload;                  /* enum nr_reload */
     struct nr_rate_limit_conf *rates; /* `limits`: for all requests that have a route */
     uint32_t rate_count;
+    struct nr_shedding_conf *shedding; /* NULL: nothing is shed */
     struct nr_route_conf *routes;
     uint32_t route_count;
     struct nr_api_version_conf api_version;
@@ -87,6 +88,7 @@ struct nr_callers_conf {
 extern const struct nr_schema_root nr_gateway_conf_root;
 extern const struct nr_schema_root nr_callers_conf_root;
 extern const struct nr_check_rules nr_gateway_check_rules;
+extern const struct nr_check_rules nr_guard_check_rules; /* limits and faults */
 extern const struct nr_check_rules nr_gateway_shadow_rules; /* shadow.c: who takes whose requests */
 
 /* Never NULL: without the section its defaults stand (no listener, no route). */

@@ -4,9 +4,20 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "gateway/fault_filter.h"
 #include "gateway/request.h"
+#include "gateway/shed_filter.h"
 
 /* ---- of a configuration ---- */
+
+static bool is_guarded(const struct nr_guards *guards, const struct nr_gateway_conf *gateway,
+                       uint32_t route)
+{
+    const struct nr_route_conf *conf = &gateway->routes[route];
+
+    return guards->limits->by_listener || guards->limits->routes[route].count > 0 ||
+           gateway->shedding != NULL || !conf->enabled || conf->fault_count > 0;
+}
 
 struct nr_guards *nr_guards_new(const struct nr_config *config, const struct nr_guards *before)
 {
@@ -20,7 +31,7 @@ struct nr_guards *nr_guards_new(const struct nr_config *config, const struct nr_
     nr_assert(guards->routes != NULL && guards->guarded != NULL);
     for (uint32_t i = 0; i < gateway->route_count; i++) {
         guards->routes[i].limits = guards->limits->routes[i];
-        guards->guarded[i] = guards->limits->by_listener || guards->routes[i].limits.count > 0;
+        guards->guarded[i] = is_guarded(guards, gateway, i);
     }
     return guards;
 }
@@ -42,11 +53,20 @@ const struct nr_guard *nr_guards_of(const struct nr_guards *guards, uint32_t rou
 
 /* ---- holding ---- */
 
+/* The filters in their order. Two of them may hold a request; behind such a wait it goes on with
+ * the next. */
+enum stage { AT_SWITCH, AT_LIMITS, AT_SHEDDING, AT_FAULTS };
+
 struct nr_hold {
     struct nr_timer timer;
     struct nr_request *request;
     uint64_t since_ns;
+    enum stage next;
+    uint32_t fault; /* with AT_FAULTS: from which on */
 };
+
+static bool run(struct nr_request *request, const struct nr_peer *peer, enum stage stage,
+                uint32_t fault);
 
 static struct nr_io *io_of(const struct nr_request *request)
 {
@@ -63,20 +83,24 @@ static void note_held(struct nr_request *request)
 
 static void held_long_enough(struct nr_op *op)
 {
-    struct nr_request *request = nr_container_of(op, struct nr_hold, timer.op)->request;
+    struct nr_hold *held = nr_container_of(op, struct nr_hold, timer.op);
+    struct nr_request *request = held->request;
 
     note_held(request);
-    nr_proxy_resume(request);
+    if (run(request, nr_exchange_peer(request->down), held->next, held->fault))
+        nr_proxy_resume(request);
 }
 
 static const struct nr_op_kind hold_kind = {held_long_enough, "gateway.hold"};
 
-static void hold(struct nr_request *request, uint64_t wait_ns)
+static void hold(struct nr_request *request, uint64_t wait_ns, enum stage next, uint32_t fault)
 {
     struct nr_hold *held = nr_arena_zalloc(request->down->arena, sizeof(*held));
 
     held->request = request;
     held->since_ns = nr_io_now_ns(io_of(request));
+    held->next = next;
+    held->fault = fault;
     nr_timer_init(&held->timer, &hold_kind);
     nr_timer_arm(io_of(request), &held->timer, held->since_ns + wait_ns);
     request->hold = held;
@@ -90,17 +114,49 @@ void nr_guard_let_go(struct nr_request *request)
 
 /* ---- the filters ---- */
 
-bool nr_guard_admit(struct nr_request *request, const struct nr_peer *peer)
+static bool ask_limits(struct nr_request *request, const struct nr_peer *peer)
 {
-    const struct nr_gateway_snapshot *snapshot = request->view->snapshot;
-    const struct nr_guard *guard = request->route->guard;
+    const struct nr_guards *guards = request->view->snapshot->guards;
     uint64_t wait_ns = 0;
 
-    switch (nr_limit_filter(request, peer, guard->limits,
-                            snapshot->guards->limits->listeners[request->port->number], &wait_ns)) {
-    case NR_LIMIT_PASS: break;
-    case NR_LIMIT_HOLD: hold(request, wait_ns); return false;
+    switch (nr_limit_filter(request, peer, request->route->guard->limits,
+                            guards->limits->listeners[request->port->number], &wait_ns)) {
+    case NR_LIMIT_PASS: return true;
+    case NR_LIMIT_HOLD: hold(request, wait_ns, AT_SHEDDING, 0); return false;
     case NR_LIMIT_ANSWERED: return false;
     }
-    return true;
+    return false;
+}
+
+static bool put_in_faults(struct nr_request *request, uint32_t from)
+{
+    uint64_t wait_ns = 0;
+    uint32_t next = 0;
+
+    switch (nr_fault_filter(request, from, &next, &wait_ns)) {
+    case NR_FAULT_PASS: return true;
+    case NR_FAULT_HOLD: hold(request, wait_ns, AT_FAULTS, next); return false;
+    case NR_FAULT_DONE: return false;
+    }
+    return false;
+}
+
+/* From this stage on; false when it was answered, or is held. */
+static bool run(struct nr_request *request, const struct nr_peer *peer, enum stage stage,
+                uint32_t fault)
+{
+    if (stage <= AT_SWITCH && nr_unlikely(!request->route->conf->enabled)) {
+        nr_problem_reason(request, NR_REASON_FEATURE_OFF);
+        return false;
+    }
+    if (stage <= AT_LIMITS && !ask_limits(request, peer))
+        return false;
+    if (stage <= AT_SHEDDING && !nr_shed_filter(request, peer))
+        return false;
+    return request->route->conf->fault_count == 0 || put_in_faults(request, fault);
+}
+
+bool nr_guard_admit(struct nr_request *request, const struct nr_peer *peer)
+{
+    return run(request, peer, AT_SWITCH, 0);
 }

@@ -176,6 +176,9 @@ enum nr_limit_outcome nr_limit_filter(struct nr_request *request, const struct n
     struct asking a;
     uint64_t left_ns;
 
+    *ret_wait_ns = 0;
+    if (route.count + listener.count == 0)
+        return NR_LIMIT_PASS;
     a.asker = (struct nr_limit_asker){.request = request, .peer = peer};
     a.now_ns = nr_io_now_ns(request->port->worker->io);
     left_ns = nr_deadline_left_ns(&request->deadline, a.now_ns);
@@ -185,7 +188,6 @@ enum nr_limit_outcome nr_limit_filter(struct nr_request *request, const struct n
         nr_problem_reason(request, NR_REASON_LIMIT_KEY_MISSING);
         return NR_LIMIT_ANSWERED;
     }
-    *ret_wait_ns = 0;
     if (a.count > 0) {
         bool taken = nr_limiter_take_all(a.uses, a.count, a.now_ns, false);
 

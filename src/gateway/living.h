@@ -35,6 +35,7 @@
 #include "gateway/guard.h"
 #include "gateway/router.h"
 #include "gateway/routes.h"
+#include "gateway/shed_filter.h"
 #include "gateway/tcp.h"
 #include "http/date.h"
 #include "service/service_conf.h"
@@ -84,6 +85,7 @@ struct nr_gateway {
     struct nr_gateway_snapshot *current;
     struct nr_gateway_ids ids;
     uint64_t secret[2]; /* of hashed keys; drawn before workers run */
+    struct nr_shedder shedder;
     struct nr_gateway_worker **workers;
     uint32_t worker_count;
     struct nr_io **engines; /* of the listeners */
@@ -154,6 +156,9 @@ struct nr_gateway_worker {
     struct nr_gateway_view *view;
     struct nr_call_budget budget;
     struct nr_date date;
+    uint32_t in_flight; /* requests, without tunnels */
+    struct nr_shed_watch watch;
+    uint64_t faults[NR_FAULTS];     /* put in on purpose; cells */
     struct nr_gateway_port **ports; /* of the present view, per listener */
     uint32_t port_count;
     struct nr_link removed; /* ports of removed listeners, draining */

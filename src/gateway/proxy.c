@@ -16,6 +16,7 @@
  * the whole. */
 #include "base/assert.h"
 #include "gateway/affinity.h"
+#include "gateway/fault_filter.h"
 #include "gateway/guard.h"
 #include "gateway/request.h"
 
@@ -99,6 +100,7 @@ static void let_go(struct nr_request *request)
  * needs are the connections that it runs over. */
 static void outlive_view(struct nr_request *request)
 {
+    request->port->worker->in_flight--;
     request->pools->refs++;
     nr_view_release(request->view);
     request->view = NULL;
@@ -112,8 +114,12 @@ static void down_end(struct nr_exchange *down, enum nr_end end)
 
     request->down_over = true;
     note_broken(request, end);
+    if (!request->tunnel)
+        request->port->worker->in_flight--;
     if (nr_unlikely(request->hold != NULL))
         nr_guard_let_go(request);
+    if (nr_unlikely(request->throttle != NULL))
+        nr_throttle_stop(request);
     if (request->up != NULL && !(request->tunnel && end == NR_END_DONE))
         nr_exchange_reset(request->up); /* notes the attempt; its `end` releases what it holds */
     finish_record(request);
@@ -146,17 +152,23 @@ static void pump_request(struct nr_request *request)
         nr_exchange_send_trailers(request->up, request->down_trailers);
 }
 
-static void pump_answer(struct nr_request *request)
+void nr_proxy_pump_answer(struct nr_request *request)
 {
     struct nr_span bytes = nr_exchange_pending(request->up);
     bool ended = request->answer_ended && request->up_trailers == NULL;
-    size_t taken;
+    size_t there = bytes.len, taken;
 
     if (bytes.len == 0 && !request->answer_ended)
         return;
+    if (nr_unlikely(request->throttle != NULL) && there > 0) {
+        bytes.len = nr_throttle_take(request, there);
+        ended = ended && bytes.len == there;
+        if (bytes.len == 0)
+            return;
+    }
     taken = bytes.len > 0 || ended ? nr_exchange_send_body(request->down, bytes, ended) : 0;
     nr_exchange_consume(request->up, taken);
-    if (taken < bytes.len || !request->answer_ended)
+    if (taken < there || !request->answer_ended)
         return;
     request->answer_passed = true;
     if (request->up_trailers != NULL)
@@ -210,7 +222,7 @@ static void down_writable(struct nr_exchange *down)
 
     if (!request->local_answer) {
         if (request->up != NULL && !request->answer_passed)
-            pump_answer(request);
+            nr_proxy_pump_answer(request);
         return;
     }
     if (request->local.len > 0)
@@ -262,7 +274,7 @@ static void up_body(struct nr_exchange *up, bool ended)
     struct nr_request *request = up->owner;
 
     request->answer_ended = ended;
-    pump_answer(request);
+    nr_proxy_pump_answer(request);
 }
 
 static void up_trailers(struct nr_exchange *up, struct nr_head *trailers)
@@ -271,7 +283,7 @@ static void up_trailers(struct nr_exchange *up, struct nr_head *trailers)
 
     request->answer_ended = true;
     request->up_trailers = trailers;
-    pump_answer(request);
+    nr_proxy_pump_answer(request);
 }
 
 static void up_writable(struct nr_exchange *up)
@@ -342,6 +354,7 @@ static struct nr_request *begin(struct nr_gateway_port *port, struct nr_exchange
 {
     struct nr_request *request = nr_arena_zalloc(down->arena, sizeof(*request));
 
+    port->worker->in_flight++;
     request->port = port;
     request->view = nr_view_hold(port->worker);
     request->down = down;

@@ -41,6 +41,7 @@ struct nr_request {
     uint64_t body_bytes_max;
     const struct nr_plan *plan;       /* of the route; NULL: none, or no route yet */
     struct nr_hold *hold;             /* it waits for its turn; NULL: it doesn't */
+    struct nr_throttle *throttle;     /* its answer is passed on slowly; NULL: it isn't */
     const struct nr_limit_told *told; /* what answers say of limits; NULL: nothing */
     bool tls;                         /* the client's connection */
     uint64_t token;                   /* of the client's sticky cookie; 0: none */
@@ -63,6 +64,9 @@ void nr_proxy_refused(struct nr_handler *handler, struct nr_exchange *x, struct 
 
 /* Nothing holds the request any more: answer it, or call the service. */
 void nr_proxy_resume(struct nr_request *request);
+
+/* Pass on what there is of the answer. */
+void nr_proxy_pump_answer(struct nr_request *request);
 
 /* This service of the view's snapshot will answer. */
 void nr_proxy_choose(struct nr_request *request, uint32_t service);

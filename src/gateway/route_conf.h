@@ -9,7 +9,9 @@
 #include <stdint.h>
 
 #include "config/schema.h"
+#include "gateway/fault_conf.h"
 #include "gateway/limit_conf.h"
+#include "gateway/shed_conf.h"
 #include "naru/span.h"
 
 /* One header, query parameter or cookie that must be there; exactly one of the four is written. */
@@ -134,6 +136,10 @@ struct nr_route_conf {
     struct nr_deprecated_conf *deprecated;   /* NULL: it isn't */
     struct nr_rate_limit_conf *rates;        /* `limits` */
     uint32_t rate_count;
+    uint32_t priority; /* enum nr_criticality */
+    bool enabled;
+    struct nr_fault_conf *faults;
+    uint32_t fault_count;
     uint64_t deadline_ns; /* the route's own, or the gateway's; never 0; NR_CONF_NONE: none */
 };
 

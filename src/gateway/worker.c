@@ -314,6 +314,7 @@ struct nr_gateway_worker *nr_gateway_worker_new(struct nr_gateway *gateway, stru
     worker->sink = sink;
     worker->share = workers;
     worker->budget.replay_bytes_max = REPLAY_BYTES_MAX;
+    nr_shed_watch_init(&worker->watch);
     nr_link_init(&worker->all_ports);
     nr_link_init(&worker->removed);
     nr_gateway_add_worker(gateway, worker);
@@ -327,6 +328,7 @@ void nr_gateway_worker_free(struct nr_gateway_worker *worker)
     if (worker == NULL)
         return;
     nr_assert(worker->view->refs == 1);
+    nr_shed_watch_done(&worker->watch, worker->io);
     for (uint32_t i = 0; i < worker->port_count; i++)
         port_free(worker->ports[i]);
     nr_assert(nr_list_empty(&worker->all_ports));

@@ -489,6 +489,7 @@ char *nr_exposition_text(const struct nr_exposition *of, bool open_metrics, size
         nr_policies_metrics(&expo, of->gateway, of->now_ns);
         pools(&expo, of->gateway);
         nr_expo_limits(&expo, of->gateway);
+        nr_expo_guards(&expo, of->gateway);
     }
     if (of->worker_count > 0) {
         connections(&expo, of);

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Rate limits over real sockets with several workers: exactly so many, across reloads, told and
-counted; and every example of docs/limits.md loads."""
+counted; overload and faults; and every example of their pages loads."""
 
 import os
 import re
@@ -44,6 +44,13 @@ def rush(naru, connections, each, fields=()):
         thread.join()
     assert not errors, errors
     return statuses
+
+
+def record_of(t, naru, answer):
+    """A client may have its answer a moment before the record is made."""
+    path = f"/v1/requests/{answer.header('X-Request-Id')}"
+    t.eventually(lambda: naru.admin(path).status == 200, "the record")
+    return naru.admin(path).json()
 
 
 @test("a log of 100/min admits exactly 100 on four workers")
@@ -90,7 +97,7 @@ def _(t):
     t.true(0 < int(answer.header("Retry-After")) <= 7200, "Retry-After")
     t.equal(int(re.search(r"t=(\d+)$", answer.header("RateLimit"))[1]),
             int(answer.header("Retry-After")), "t and Retry-After name one moment")
-    record = naru.admin(f"/v1/requests/{answer.header('X-Request-Id')}").json()
+    record = record_of(t, naru, answer)
     t.equal(record["limits"], [{"name": "one", "left": 0}])
     t.eventually(lambda: any(line.get("limit") == "one" for line in naru.access_log()),
                  "the access log names it")
@@ -119,11 +126,62 @@ def _(t):
     t.equal(naru.request().status, 200)
 
 
+@test("under pressure the critical pass, the rest gets 503, and it ends")
+def _(t):
+    gate = threading.Event()
+
+    def slow(peer):
+        while (request := peer.next()) is not None:
+            if request.target == "/slow":
+                gate.wait(30)
+            peer.send(wire.response_bytes(200, b"ok"))
+
+    naru = t.naru(workers=2, services={"app": {"instances": [t.upstream(slow).address]}}, gateway={
+        "shedding": {"capacity": 4, "rise": "50ms", "fall": "300ms"},
+        "routes": [route(path="/slow", priority="critical"), route(path="/vital", priority="critical"),
+                   route(path="/*", priority="sheddable")]})
+    held = [threading.Thread(target=naru.request, args=("GET", "/slow")) for _ in range(4)]
+    for thread in held:
+        thread.start()
+    t.eventually(lambda: naru.request(target="/any").status == 503, "the sheddable are shed")
+    answer = naru.request(target="/any")
+    t.equal(answer.json()["reason"], "shed")
+    t.true(5 <= int(answer.header("Retry-After")) <= 10, "Retry-After")
+    t.equal(naru.request(target="/vital").status, 200)
+    t.true(naru.metrics()["naru_shed_level"] >= 1, "the level shows")
+    gate.set()
+    for thread in held:
+        thread.join()
+    t.eventually(lambda: naru.request(target="/any").status == 200, "it ends")
+    t.true(naru.metrics()['naru_shed_total{priority="sheddable"}'] >= 2, "it was counted")
+    t.equal(naru.metrics()['naru_shed_total{priority="critical"}'], 0)
+
+
+@test("faults on purpose: seen by clients, named in records, counted")
+def _(t):
+    naru = t.naru(services=app(t), gateway={"routes": [
+        route(path="/*", faults=[{"abort": 503, "header": "X-Chaos: abort"},
+                                 {"reset": True, "header": "X-Chaos: reset"},
+                                 {"delay": "300ms", "header": "X-Chaos: delay"}])]})
+    t.equal(naru.request().status, 200)
+    answer = naru.request(fields=[("X-Chaos", "abort")])
+    t.equal((answer.status, answer.json()["reason"]), (503, "fault_abort"))
+    began = time.monotonic()
+    answer = naru.request(fields=[("X-Chaos", "delay")])
+    t.equal(answer.status, 200)
+    t.true(time.monotonic() - began >= 0.3, "it was held")
+    record = record_of(t, naru, answer)
+    t.true(any("on purpose" in note for note in record["notes"]), str(record["notes"]))
+    t.raises((wire.Closed, OSError), naru.request, fields=[("X-Chaos", "reset")])
+    t.eventually(lambda: naru.metrics()['naru_faults_total{kind="reset"}'] == 1, "counted")
+
+
 def examples():
-    """The YAML blocks of docs/limits.md, and its one-liners as the limits of a route."""
-    with open(os.path.join(DOCS, "limits.md"), encoding="utf-8") as file:
-        text = file.read()
-    yield from re.findall(r"```yaml\n(.*?)```", text, re.S)
+    """The YAML blocks of the pages, and the one-liners of docs/limits.md as a route's limits."""
+    for page in "overload.md", "limits.md":
+        with open(os.path.join(DOCS, page), encoding="utf-8") as file:
+            text = file.read()
+        yield from re.findall(r"```yaml\n(.*?)```", text, re.S)
     lines = re.findall(r"^\| [^|]+ \| `(limits: \[.*\])` \|$", text, re.M)
     assert len(lines) >= 7, lines
     for line in lines:
@@ -133,7 +191,7 @@ def examples():
                "health: { path: /health } } }\n")
 
 
-@test("every example of docs/limits.md loads")
+@test("every example of docs/limits.md and docs/overload.md loads")
 def _(t):
     for example in examples():
         done = run_naru("config", "print", "-c", "/dev/stdin", input=example)

@@ -73,6 +73,15 @@ static const struct {
     const char *text;
     const char *expected; /* "line:column reason"; NULL: it is not found */
 } cases[] = {
+    /* Tiers that nobody can be in, exercises that go on. */
+    {"limit-tier-untold", "gateway: {listen: [':1'], limits: [a], routes: [{service: s}]}\nservices: {s: {" TWO "}}\n"
+     "limits: {a: {rate: 1/s, tiers: {x: 2/s}, tier_key: 'header:X'}}",
+     "3:52 no tier will ever be used: 'header:X' is believed from trusted_proxies only, and there are none"},
+    {"limit-tier-untold", "gateway: {listen: [{address: ':1', trusted_proxies: [10.0.0.1]}], limits: [a], routes: [{service: s}]}\n"
+     "services: {s: {" TWO "}}\nlimits: {a: {rate: 1/s, tiers: {x: 2/s}, tier_key: 'header:X'}}", NULL},
+    {"faults-on", "gateway: {listen: [':1'], routes: [{service: s, faults: [{delay: 1s}]}]}\nservices: {s: {" TWO "}}",
+     "1:57 route '/*' makes requests fail on purpose"},
+    {"faults-on", S(""), NULL},
     /* P2: client 3 s < gateway 5 s < service 15 s < database 20 s */
     {"timeouts-inverted", WITHIN("5s") "callers: {timeout: 3s}\nservices: {s: {own_timeout: 15s, " TWO "}}", NULL},
     {"timeouts-inverted", WITHIN("5s") "callers: {timeout: 6s}\nservices: {s: {" TWO "}}",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* limit_live.c - rate limits as operators see them, and what they may turn while it runs. */
+/* guard_live.c - the filters as operators see them, and what they may turn while it runs. */
 #include "base/assert.h"
+#include "base/cell.h"
 #include "gateway/living.h"
 
 static const struct nr_limits *limits_of(const struct nr_gateway *gateway)
@@ -83,4 +84,33 @@ enum nr_code nr_gateway_limit_restore(struct nr_gateway *gateway, struct nr_span
         return err->code;
     nr_limiter_force(rule->limiter, NULL, 0);
     return NR_OK;
+}
+
+/* ---- shedding and faults ---- */
+
+static void add_worker(const struct nr_gateway_worker *worker, struct nr_gateway_guards *to)
+{
+    const struct nr_shed_watch *watch = &worker->watch;
+    uint64_t delay_ns = nr_cell_get(&watch->reading.delay_ns);
+
+    to->in_flight += nr_cell_get(&watch->reading.in_flight);
+    to->delay_ns = delay_ns > to->delay_ns ? delay_ns : to->delay_ns;
+    for (int i = 0; i < NR_CRITICALITIES; i++) {
+        to->shed[i] += nr_cell_get(&watch->shed[i]);
+        to->would_shed[i] += nr_cell_get(&watch->would_shed[i]);
+    }
+    for (int i = 0; i < NR_FAULTS; i++)
+        to->struck[i] += nr_cell_get(&worker->faults[i]);
+}
+
+void nr_gateway_guards(const struct nr_gateway *gateway, struct nr_gateway_guards *ret_guards)
+{
+    const struct nr_gateway_conf *conf = gateway->current->conf;
+
+    *ret_guards = (struct nr_gateway_guards){.shedding = conf->shedding != NULL};
+    ret_guards->level = atomic_load_explicit(&gateway->shedder.level, memory_order_relaxed);
+    for (uint32_t i = 0; i < gateway->worker_count; i++)
+        add_worker(gateway->workers[i], ret_guards);
+    for (uint32_t i = 0; i < conf->route_count; i++)
+        ret_guards->faults = ret_guards->faults || conf->routes[i].fault_count > 0;
 }

@@ -13,7 +13,7 @@
 
 enum { CONFIG, SEED, SET, JSON, HTML, LIST }; /* simulate_options in commands.c */
 
-enum { PATH_BYTES = 4096, COLUMNS = 110 };
+enum { PATH_BYTES = 4096, NAME_BYTES = 64, NAMES_MAX = 64, COLUMNS = 110 };
 
 static const char scenario_prefix[] = "scenario.";
 
@@ -45,6 +45,34 @@ static void sort_sets(struct simulation *s)
     }
 }
 
+/* Names and files share the word, so that a slip in a name looks like a file that is not there. */
+struct included_names {
+    char names[NAMES_MAX][NAME_BYTES];
+    uint32_t count;
+};
+
+static const char *included_name(const void *ctx, uint32_t i)
+{
+    const struct included_names *all = ctx;
+
+    return i < all->count ? all->names[i] : NULL;
+}
+
+static int unknown_name(const char *word)
+{
+    struct included_names all = {.count = 0};
+    char hint[128];
+
+    for (const struct nr_included *at = nr_included; at->name != NULL; at++)
+        if (nr_included_is_scenario(at) && all.count < NAMES_MAX)
+            snprintf(all.names[all.count++], NAME_BYTES, "%.*s", (int)strcspn(at->name, "."),
+                     at->name);
+    nr_did_you_mean(word, included_name, &all, hint, sizeof(hint));
+    fprintf(stderr, "naru simulate: no scenario '%s' and no such file%s\n", word,
+            hint[0] != '\0' ? hint : "; naru simulate --list names those that there are");
+    return NR_EXIT_CONFIG;
+}
+
 static int load_scenario(struct simulation *s)
 {
     struct nr_cli_load load = {
@@ -61,6 +89,9 @@ static int load_scenario(struct simulation *s)
     if (s->included != NULL) {
         load.path = s->included->name;
         load.text = s->included->text;
+    } else if (strpbrk(s->args->words[0], "./") == NULL &&
+               nr_process_file_stamp(s->args->words[0]) == 0) {
+        return unknown_name(s->args->words[0]);
     }
     code = nr_cli_load_as(&load, &s->scenario_file);
 

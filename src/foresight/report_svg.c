@@ -98,13 +98,10 @@ static void put_axes(struct plot *p)
 {
     static const uint32_t steps[] = {1, 2, 5, 10, 15, 30, 60, 120, 300, 600};
     uint32_t step = 1;
+    int ticks = p->chart->log ? (int)lround(log10(p->high / p->low)) : TICKS;
 
-    if (p->chart->log)
-        for (double value = p->low; value <= p->high * 1.01; value *= 10)
-            put_tick(p, value);
-    else
-        for (int i = 0; i <= TICKS; i++)
-            put_tick(p, p->high * i / TICKS);
+    for (int i = 0; i <= ticks; i++)
+        put_tick(p, p->chart->log ? p->low * pow(10, i) : p->high * i / TICKS);
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
         if (p->report->second_count / step > p->chart->width / 68)
             step = steps[i];

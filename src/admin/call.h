@@ -74,14 +74,14 @@ struct nr_admin_endpoint {
     bool open;    /* asks for no token */
     bool mutates; /* audited */
     bool if_match;
+    uint16_t gives_status; /* 0: 200 */
     const struct nr_admin_field *query;
     uint32_t query_count;
     enum nr_admin_body body;
     const struct nr_admin_shape *takes;
     const struct nr_admin_shape *gives; /* NULL: text of the type `gives_type` */
     const char *gives_type;
-    uint16_t gives_status; /* 0: 200 */
-    const char *problems;  /* "404 409": what else it may answer of its own accord */
+    const char *problems; /* "404 409": what else it may answer of its own accord */
 };
 
 extern const struct nr_admin_endpoint nr_admin_endpoints[];

@@ -233,7 +233,7 @@ void nr_admin_change_instance(struct nr_admin_call *call)
 {
     struct nr_json *body = nr_admin_body_json(call);
     struct nr_service *service;
-    uint32_t first;
+    uint32_t first = NR_INSTANCE_NONE;
     char *text;
 
     if (body == NULL)

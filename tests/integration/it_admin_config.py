@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import wire
-from admin_api import (BEARER, JSON, TOKEN, audits, config_text, conforms, naming, one_app, patch, post,
+from admin_api import (BEARER, TOKEN, audits, config_text, conforms, naming, one_app, patch, post,
                        rollback, with_token)
 from harness import NARU, free_port, main, run_naru, test
 from load import loads, no_failures

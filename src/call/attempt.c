@@ -75,6 +75,8 @@ static void report(struct nr_call *c, const struct nr_exchange *up, enum nr_end 
     } else if ((c->over && c->reason == NR_REASON_CLIENT_CLOSED) || end == NR_END_SHUTDOWN ||
                end == NR_END_POOL_EXHAUSTED || up->no_files || nr_attempt_was_stale(up, end)) {
         report.latency_ns = 0;
+    } else {
+        nr_service_doubt(c->service, a->instance);
     }
     nr_service_report_by(c->service, nr_io_random(c->io), &report);
 }

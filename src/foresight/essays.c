@@ -198,7 +198,7 @@ static const struct nr_review_essay essays[] = {
                "of requests, and each of them needs a second attempt or fails. With a few "
                "instances half a minute of that is more than 99.9 % allows for a month of such "
                "faults.",
-        .mend = "interval x fall + timeout of about 7 s is safe; a cheap health path can be "
+        .mend = "interval + fall x timeout of about 5 s is safe; a cheap health path can be "
                 "asked every second.",
         .example = "gateway:\n"
                    "  listen: [\":8080\"]\n"

@@ -51,7 +51,8 @@ static void find_single_host(const struct nr_config *config, struct nr_check_fin
     }
 }
 
-/* How long a dead instance may go on being asked. */
+/* How long an instance that hangs may go on being asked: until its next check, and then as many as
+ * `fall` asks for, which follow fast but each have their time. */
 static void find_slow_health(const struct nr_config *config, struct nr_check_finder *finder)
 {
     const struct nr_services_conf *services = nr_services_conf_of(config);
@@ -62,14 +63,15 @@ static void find_slow_health(const struct nr_config *config, struct nr_check_fin
 
         if (health == NULL)
             continue;
-        blind_ns = health->fall * health->interval_ns + health->timeout_ns;
+        blind_ns = health->interval_ns + health->fall * health->timeout_ns;
         if (blind_ns > 15 * SECOND_NS)
             nr_check_found(finder, &health->at, "interval",
-                           "shorten interval, timeout or fall: 2s, 1s and 3 find it within 7 s",
+                           "shorten interval, timeout or fall: 2s, 1s and 3 find it within 5 s",
                            "an instance of service '%s' that dies is asked for up to %llus more: "
-                           "%u checks, one every %llums",
+                           "a check every %llums, then %u that may take %llums each",
                            services->items[i].name.ptr, (unsigned long long)(blind_ns / SECOND_NS),
-                           health->fall, nr_review_ms(health->interval_ns));
+                           nr_review_ms(health->interval_ns), health->fall,
+                           nr_review_ms(health->timeout_ns));
     }
 }
 

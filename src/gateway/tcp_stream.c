@@ -243,6 +243,8 @@ static void connect_failed(struct nr_tcp_stream *stream, int32_t result)
     enum nr_reason reason = connect_reason(stream, result, &slot->result);
 
     slot->took_us = US(took_ns);
+    if (result != NR_EFILES)
+        nr_service_doubt(stream->of, stream->instance);
     /* Out of descriptors: nothing to blame the instance for. */
     let_go(stream, result == NR_EFILES ? 0 : took_ns + (took_ns == 0), false);
     if ((retry->on >> NR_RETRY_ON_CONNECT & 1) != 0) {

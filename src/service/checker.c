@@ -8,6 +8,9 @@
  * while ago, a new one that it takes work now. A pooled one that had gone stale says nothing, and
  * the check goes on over a new one.
  *
+ * The pause is `interval`, `unhealthy_interval` for an instance that is down, and a fraction of it
+ * while a failed check (or a failed call: nr_service_doubt) wants to be confirmed.
+ *
  * HTTP: healthy when the status is one of the expected, the body contains what it should, and it
  * ends within the time limit too. A body that goes on beyond 64 KiB is cut off without prejudice.
  * TCP (check_tcp.c): a connection that opens, and what comes back over it if anything should. */
@@ -48,6 +51,13 @@ static void stop_if_over(struct nr_health_checker *checker)
         nr_io_defer(checker->io, &checker->stop_op);
 }
 
+/* While it is open whether an instance is dead, checks come faster: all that `fall` asks for fit
+ * into half of an interval. */
+static uint64_t hurry_ns(const struct nr_health_checker *checker)
+{
+    return checker->conf->interval_ns / (2 * (uint64_t)(checker->conf->fall + 1));
+}
+
 static uint64_t pause_ns(const struct check *check)
 {
     const struct nr_health_checker *checker = check->checker;
@@ -56,6 +66,8 @@ static uint64_t pause_ns(const struct check *check)
 
     if (down && checker->conf->unhealthy_interval_ns > 0)
         rule.interval_ns = checker->conf->unhealthy_interval_ns;
+    else if (!down && !check->ok && !check->unknown)
+        rule.interval_ns = hurry_ns(checker);
     return nr_health_pause_ns(&rule, nr_io_random(checker->io));
 }
 
@@ -292,6 +304,19 @@ static void timer_fired(struct nr_op *op)
 
 static const struct nr_op_kind timer_kind = {timer_fired, "health.timer"};
 
+/* A call has failed: do not wait for the next check's time. */
+static void hasten(struct check *check)
+{
+    struct nr_health_checker *checker = check->checker;
+    uint64_t now_ns = nr_io_now_ns(checker->io);
+    uint64_t at_ns = check->started_ns + hurry_ns(checker);
+
+    if (at_ns < now_ns)
+        at_ns = now_ns;
+    if (!is_checking(check) && nr_timer_armed(&check->timer) && check->timer.at_ns > at_ns)
+        nr_timer_arm(checker->io, &check->timer, at_ns);
+}
+
 /* ---- the instances ---- */
 
 static void check_add(struct nr_health_checker *checker, uint32_t instance, uint32_t generation)
@@ -318,7 +343,7 @@ static void check_remove(struct check *check)
         check_free(check);
 }
 
-/* Instances have come or gone: one check for each that is there. */
+/* Instances have come or gone, or are in doubt: one check for each that is there. */
 static void follow(struct nr_health_checker *checker)
 {
     uint32_t count = nr_service_instance_count(checker->service);
@@ -333,10 +358,13 @@ static void follow(struct nr_health_checker *checker)
         next = link->next;
         if (check->leaving)
             continue;
-        if (slot.present && slot.generation == check->generation)
-            checked[check->instance] = true;
-        else
+        if (!slot.present || slot.generation != check->generation) {
             check_remove(check);
+            continue;
+        }
+        checked[check->instance] = true;
+        if (slot.doubted)
+            hasten(check);
     }
     for (uint32_t i = 0; i < count; i++) {
         struct nr_slot slot = nr_service_slot(checker->service, i);
@@ -403,6 +431,7 @@ struct nr_health_checker *nr_health_start(struct nr_service *service, struct nr_
     checker->watch.removed = unwatched;
     checker->watching = true;
     nr_service_watch(service, io, &checker->watch);
+    nr_service_set_checker(service, &checker->watch);
     follow(checker);
     return checker;
 }
@@ -419,8 +448,10 @@ void nr_health_stop(struct nr_health_checker *checker, void (*stopped)(void *ctx
         if (is_checking(check))
             give_up(check);
     }
-    if (checker->watching)
+    if (checker->watching) {
+        nr_service_set_checker(checker->service, NULL);
         nr_service_unwatch(&checker->watch);
+    }
     checker->listening = !nr_notices_silence(checker->service, silenced, checker);
     nr_discovery_stop(checker->discovery, discovery_stopped, checker);
 }

@@ -380,6 +380,33 @@ static void tell(struct nr_service *service)
         nr_io_post(watch->io, &watch->op);
 }
 
+void nr_service_set_checker(struct nr_service *service, struct nr_service_watch *watch)
+{
+    nr_spinlock_lock(&service->lock);
+    service->checker = watch;
+    nr_spinlock_unlock(&service->lock);
+}
+
+void nr_service_doubt(struct nr_service *service, uint32_t instance)
+{
+    struct nr_service_watch *watch = NULL;
+    struct nr_instance *doubted;
+
+    nr_spinlock_lock(&service->lock);
+    nr_assert(instance < service->room);
+    doubted = &service->instances[instance];
+    if (service->checker != NULL && doubted->present && !doubted->doubted &&
+        doubted->health.state != NR_HEALTH_DOWN) {
+        doubted->doubted = true;
+        if (!service->checker->posted)
+            watch = service->checker;
+        service->checker->posted = true;
+    }
+    nr_spinlock_unlock(&service->lock);
+    if (watch != NULL)
+        nr_io_post(watch->io, &watch->op);
+}
+
 /* Pools prewarm who has come up. */
 static void tell_of_health(struct nr_service *service)
 {
@@ -425,7 +452,7 @@ struct nr_slot nr_service_slot(struct nr_service *service, uint32_t instance)
         const struct nr_instance *from = &service->instances[instance];
 
         slot = (struct nr_slot){from->generation, from->present, service->hosts[instance].up,
-                                from->addr, from->health.state};
+                                from->doubted,    from->addr,    from->health.state};
     }
     nr_spinlock_unlock(&service->lock);
     return slot;
@@ -479,6 +506,7 @@ void nr_service_check_result(struct nr_service *service, uint32_t instance,
 
     nr_spinlock_lock(&service->lock);
     from = service->instances[instance].health.state;
+    service->instances[instance].doubted = false;
     if (nr_health_track_result(&service->instances[instance].health, rule, ok))
         nr_service_steer(service);
     to = service->instances[instance].health.state;

@@ -209,6 +209,10 @@ uint32_t nr_service_circuit_count(struct nr_service *service);
 void nr_service_circuit(struct nr_service *service, uint32_t which, uint64_t now_ns,
                         struct nr_circuit_view *ret_view);
 
+/* A call to the instance got no answer (no connection, it broke, it took too long): if it has
+ * health checks, the next one comes at once, or soon if the last was a moment ago. Any thread. */
+void nr_service_doubt(struct nr_service *service, uint32_t instance);
+
 /* ---- what operators do: any thread, at once, for as long as the instance takes part ---- */
 
 /* UP: takes calls whatever its checks say. DOWN: takes none at all. AUTO: as checks say. */

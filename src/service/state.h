@@ -55,6 +55,7 @@ struct nr_instance {
     bool local; /* in our own zone */
     enum nr_force force;
     bool draining;
+    bool doubted;          /* a call has failed since its last check: the next shall come soon */
     bool able;             /* could take calls by itself: see steer.c */
     uint8_t hidden;        /* within one pick: see circuit.c */
     uint64_t warm_from_ns; /* slow start: since when; 0: none; NR_WARM_NEXT: from the next pick */
@@ -142,11 +143,12 @@ struct nr_service {
     struct nr_select_host *select; /* for steer.c, under the lock */
     uint64_t token_key[2];         /* of sticky cookies, under the lock */
     bool token_key_known;
-    uint32_t tables_wanted; /* counts changes that ask for a new table; see tables.c */
-    uint32_t room;          /* of the three arrays */
-    uint32_t present;       /* instances that take part */
-    struct nr_link watches; /* struct nr_service_watch */
-    struct nr_link pools;   /* struct nr_service_pools; under the lock */
+    uint32_t tables_wanted;           /* counts changes that ask for a new table; see tables.c */
+    uint32_t room;                    /* of the three arrays */
+    uint32_t present;                 /* instances that take part */
+    struct nr_link watches;           /* struct nr_service_watch */
+    struct nr_link pools;             /* struct nr_service_pools; under the lock */
+    struct nr_service_watch *checker; /* who is told of doubts; NULL: nobody. Under the lock */
     char **old_paths; /* of Unix sockets in slots given away: a closing client may borrow one */
     uint32_t old_path_count;
 
@@ -239,6 +241,9 @@ static inline uint32_t nr_service_epoch(struct nr_service *service)
     return atomic_load_explicit(&service->epoch, memory_order_relaxed);
 }
 
+/* This watch is the health checker's: told of doubts, too. NULL: none any more. */
+void nr_service_set_checker(struct nr_service *service, struct nr_service_watch *watch);
+
 /* Not told any more. `removed` is called from the queue if a change is under way, else at once. */
 void nr_service_unwatch(struct nr_service_watch *watch);
 
@@ -247,6 +252,7 @@ struct nr_slot {
     uint32_t generation;
     bool present;
     bool up; /* takes calls */
+    bool doubted;
     struct nr_addr addr;
     enum nr_health health;
 };

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "call_bench.h"
+#include "service/state.h"
 
 /* ---- one attempt ---- */
 
@@ -311,6 +312,54 @@ static void a_stale_connection_to_who_is_dead(void **state)
     bench_done(&b);
 }
 
+struct doubter {
+    struct nr_service_watch watch;
+    uint32_t told;
+};
+
+static void on_doubt(struct nr_service_watch *watch)
+{
+    nr_container_of(watch, struct doubter, watch)->told++;
+}
+
+static void on_unwatched(struct nr_service_watch *watch)
+{
+    (void)watch;
+}
+
+/* Who checks the instance's health is told at once of a call without an answer, and only of such.
+ */
+static void a_failed_call_casts_doubt(void **state)
+{
+    static const struct {
+        struct fake_script script;
+        bool doubt;
+    } cases[] = {
+        {{.does = FAKE_ANSWERS, .status = 500}, false},
+        {{.does = FAKE_FAILS, .end = NR_END_CONNECT_REFUSED}, true},
+        {{.does = FAKE_FAILS, .end = NR_END_PEER_RESET}, true},
+        {{.does = FAKE_FAILS, .end = NR_END_POOL_EXHAUSTED}, false},
+    };
+
+    for (size_t i = 0; i < NR_COUNT(cases); i++) {
+        struct doubter d = {.watch = {.changed = on_doubt, .removed = on_unwatched}};
+        struct bench b;
+
+        bench_init(&b, 1);
+        b.conf.retry.attempts = 1;
+        script(&b, 0, cases[i].script);
+        open_service(&b);
+        nr_service_watch(b.service, b.io, &d.watch);
+        nr_service_set_checker(b.service, &d.watch);
+        call(&b, "GET", no_body, 6000);
+        assert_int_equal(d.told, cases[i].doubt);
+        assert_int_equal(nr_service_slot(b.service, 0).doubted, cases[i].doubt);
+        nr_service_set_checker(b.service, NULL);
+        nr_service_unwatch(&d.watch);
+        bench_done(&b);
+    }
+}
+
 /* The pool had no connection to give: another instance may have, and this one is not to blame. */
 static void an_exhausted_pool(void **state)
 {
@@ -586,6 +635,7 @@ int main(void)
         cmocka_unit_test(a_stale_connection_is_no_attempt),
         cmocka_unit_test(a_stale_connection_to_who_is_dead),
         cmocka_unit_test(an_exhausted_pool),
+        cmocka_unit_test(a_failed_call_casts_doubt),
         cmocka_unit_test(attempts_1_means_no_retry),
         cmocka_unit_test(more_attempts_than_the_record_has_room_for),
         cmocka_unit_test(an_answer_that_breaks_off_is_not_repeated),

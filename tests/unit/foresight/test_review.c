@@ -154,8 +154,8 @@ static const struct {
      "2:27 all 2 instances of service 's' are on 10.0.0.1 and fail with it"},
 
     {"health-slow", ROUTE "services: {s: {instances: ['a:1', 'b:1'], health: {path: /h, interval: 4s, fall: 3, timeout: 3s}}}", NULL},
-    {"health-slow", ROUTE "services: {s: {instances: ['a:1', 'b:1'], health: {path: /h, interval: 10s, fall: 3, timeout: 1s}}}",
-     "2:72 an instance of service 's' that dies is asked for up to 31s more: 3 checks, one every 10000ms"},
+    {"health-slow", ROUTE "services: {s: {instances: ['a:1', 'b:1'], health: {path: /h, interval: 10s, fall: 3, timeout: 2s}}}",
+     "2:72 an instance of service 's' that dies is asked for up to 16s more: a check every 10000ms, then 3 that may take 2000ms each"},
 
     {"no-second-chance", S(", retry: {attempts: 2}"), NULL},
     {"no-second-chance", ROUTE "services:\n s: {calls: a, " TWO "}\n a: {retry: {attempts: 1}, " TWO "}", NULL},

@@ -148,14 +148,14 @@ static void fall_and_rise_by_the_interval(void **state)
     run_ms(&b, 1000);
     assert_int_equal(b.change_count, 3); /* all up */
     b.world.scripts[1] = (struct fake_script){.does = FAKE_FAILS, .end = NR_END_PEER_CLOSED};
-    run_ms(&b, 10000); /* checks at 2, 4, 6: the third decides */
+    run_ms(&b, 10000); /* checks at 2, and two more to confirm it: the third decides */
     assert_int_equal(b.change_count, 4);
-    assert_string_equal(b.changes[3], "1 down at 6000");
+    assert_string_equal(b.changes[3], "1 down at 2500");
     b.world.scripts[1] = b.world.scripts[0];
-    run_ms(&b, 20000); /* good at 10 (due before) or 12, and one more */
+    run_ms(&b, 20000); /* good at 10.5, and one more */
     assert_int_equal(b.change_count, 5);
     assert_non_null(strstr(b.changes[4], "1 up at 1"));
-    assert_int_equal(b.world.open_count, 3 * 11); /* at 0, 2, … 20 s: one each */
+    assert_int_equal(b.world.open_count, 2 * 11 + 12); /* at 0, 2, … 20 s: one each */
     stop(&b);
 }
 
@@ -288,6 +288,63 @@ static void one_that_must_prove_itself_first(void **state)
     nr_service_instance(b.service, 1, &view);
     assert_string_equal(view.verdict, "its status is none of the expected");
     assert_int_equal(view.check_status, 500);
+    stop(&b);
+}
+
+/* G5: a dead instance gets no new request within one check interval. It dies at any moment; a call
+ * that finds it dead does not wait for the next check's time, nor do the checks that confirm it. */
+static void a_dead_instance_gets_nothing_within_an_interval(void **state)
+{
+    for (uint64_t dies_ms = 10000; dies_ms < 12000; dies_ms += 37) {
+        uint64_t last_ms = 0, found_dead = 0;
+        struct nr_random random;
+        struct bench b;
+
+        bench_init(&b);
+        nr_random_init(&random, dies_ms);
+        b.health.jitter = 0.1;
+        start(&b);
+        for (uint64_t now_ms = 10; now_ms < 16000; now_ms += 10) {
+            uint32_t instance;
+            bool dead;
+
+            run_ms(&b, now_ms);
+            if (now_ms >= dies_ms)
+                b.world.scripts[1] =
+                    (struct fake_script){.does = FAKE_FAILS, .end = NR_END_CONNECT_REFUSED};
+            instance = nr_service_pick(b.service, &random, now_ms * MS, 0, &(int){0});
+            dead = instance == 1 && now_ms >= dies_ms;
+            if (dead) { /* as a call does it */
+                nr_service_doubt(b.service, instance);
+                last_ms = now_ms;
+                found_dead++;
+            }
+            nr_service_report(b.service, instance, now_ms * MS, MS, !dead);
+        }
+        assert_int_equal(health_of(&b, 1), NR_HEALTH_DOWN);
+        assert_true(found_dead > 0);
+        assert_in_range(last_ms - dies_ms, 0, 1000); /* half of the interval */
+        stop(&b);
+    }
+}
+
+/* Calls that fail while checks pass hurry them, but not without end. */
+static void doubts_are_bounded(void **state)
+{
+    struct bench b;
+    uint32_t opened;
+
+    bench_init(&b);
+    start(&b);
+    run_ms(&b, 10000);
+    opened = b.world.open_count;
+    for (uint64_t now_ms = 10000; now_ms < 20000; now_ms++) {
+        nr_service_doubt(b.service, 1);
+        run_ms(&b, now_ms);
+    }
+    /* 5 each for the two others, one in 250 ms for this one */
+    assert_in_range(b.world.open_count - opened, 2 * 5 + 35, 2 * 5 + 42);
+    assert_int_equal(health_of(&b, 1), NR_HEALTH_UP);
     stop(&b);
 }
 
@@ -492,6 +549,8 @@ int main(void)
         cmocka_unit_test(a_text_is_found_however_it_is_cut),
         cmocka_unit_test(one_that_is_down_is_asked_more_often),
         cmocka_unit_test(one_that_must_prove_itself_first),
+        cmocka_unit_test(a_dead_instance_gets_nothing_within_an_interval),
+        cmocka_unit_test(doubts_are_bounded),
         cmocka_unit_test(checks_drift_apart),
         cmocka_unit_test(stopping_in_the_middle_of_checks),
         cmocka_unit_test(without_a_section_nothing_is_checked),

@@ -10,6 +10,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "naru/span.h"
 
 /* Copy len bytes that do not overlap; from may be NULL when len is 0. Returns the end of the copy.
@@ -71,23 +75,26 @@ static inline struct nr_span nr_decimal(char *room, uint64_t value)
     return (struct nr_span){room, (size_t)(nr_copy_decimal(room, value) - room)};
 }
 
-/* value as 16 lower-case hexadecimal digits; returns their end. Eight at a time: the nibbles are
- * spread over the bytes of a word, and one above 9 shows by carrying when 6 is added. */
+/* value as 16 lower-case hexadecimal digits; returns their end. All at a time where the processor
+ * has SSE2: each byte is split into its nibbles, and to those above 9 is added what is between '9'
+ * and 'a'. */
 static inline char *nr_copy_hex(char *to, uint64_t value)
 {
-    const uint64_t ones = 0x0101010101010101u;
+#ifdef __SSE2__
+    const __m128i low = _mm_set1_epi8(15), nine = _mm_set1_epi8(9), zero = _mm_set1_epi8('0');
+    const __m128i to_letters = _mm_set1_epi8('a' - '0' - 10);
+    const uint64_t in_order = htobe64(value);
+    __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)&in_order);
+    __m128i nibbles =
+        _mm_unpacklo_epi8(_mm_and_si128(_mm_srli_epi16(bytes, 4), low), _mm_and_si128(bytes, low));
+    __m128i letters = _mm_and_si128(_mm_cmpgt_epi8(nibbles, nine), to_letters);
 
-    for (int half = 1; half >= 0; half--, to += 8) {
-        uint64_t x = (uint32_t)(value >> (32 * half));
-
-        x = (x | x << 16) & 0x0000ffff0000ffffu;
-        x = (x | x << 8) & 0x00ff00ff00ff00ffu;
-        x = (x | x << 4) & 0x0f0f0f0f0f0f0f0fu;
-        x += ones * '0' + ((x + ones * 6) >> 4 & ones) * ('a' - '0' - 10);
-        x = htobe64(x);
-        memcpy(to, &x, 8);
-    }
-    return to;
+    _mm_storeu_si128((__m128i *)(void *)to, _mm_add_epi8(_mm_add_epi8(nibbles, zero), letters));
+#else
+    for (int i = 0; i < 16; i++)
+        to[i] = "0123456789abcdef"[value >> (60 - 4 * i) & 15];
+#endif
+    return to + 16;
 }
 
 #endif

@@ -141,8 +141,7 @@ static void send_trailers(struct nr_exchange *x, const struct nr_head *trailers)
 
     if (c->over || c->stage == NR_CALL_ENDING)
         return;
-    c->replay.trailers = nr_arena_alloc(c->x.arena, sizeof(*trailers));
-    nr_head_copy(c->replay.trailers, trailers, c->x.arena);
+    c->replay.trailers = nr_head_dup(trailers, c->x.arena);
     c->replay.ended = true;
     if (!takes_body(c))
         return;

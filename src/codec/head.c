@@ -65,22 +65,38 @@ void nr_head_init_response(struct nr_head *head, struct nr_arena *arena, uint16_
     head->status = status;
 }
 
+/* Room for a copy of the fields and of the text, and for what may be added to them. */
+static size_t copy_bytes(const struct nr_head *from)
+{
+    nr_assert(from->text_len < UINT32_MAX - SLACK_TEXT_BYTES);
+    nr_assert(from->field_count < UINT16_MAX - SLACK_FIELDS);
+    return (from->field_count + (size_t)SLACK_FIELDS) * sizeof(from->fields[0]) + from->text_len +
+           SLACK_TEXT_BYTES;
+}
+
+/* memory has copy_bytes, aligned as fields are. */
+static void copy_into(struct nr_head *to, const struct nr_head *from, char *memory)
+{
+    *to = *from;
+    to->field_cap = (uint16_t)(from->field_count + SLACK_FIELDS);
+    to->fields = (struct nr_field *)(void *)memory;
+    to->text_cap = from->text_len + SLACK_TEXT_BYTES;
+    to->text = memory + to->field_cap * sizeof(to->fields[0]);
+    nr_copy(memory, (const char *)from->fields, from->field_count * sizeof(from->fields[0]));
+    nr_copy(to->text, from->text, from->text_len);
+}
+
 void nr_head_copy(struct nr_head *to, const struct nr_head *from, struct nr_arena *arena)
 {
-    const struct nr_field *fields = from->fields;
-    const char *text = from->text;
+    copy_into(to, from, nr_arena_alloc(arena, copy_bytes(from)));
+}
 
-    nr_assert(from->text_len < UINT32_MAX - SLACK_TEXT_BYTES);
-    *to = *from;
-    to->text_cap = from->text_len + SLACK_TEXT_BYTES;
-    to->text = nr_arena_alloc(arena, to->text_cap);
-    if (to->text_len > 0)
-        memcpy(to->text, text, to->text_len);
-    nr_assert(from->field_count < UINT16_MAX - SLACK_FIELDS);
-    to->field_cap = (uint16_t)(from->field_count + SLACK_FIELDS);
-    to->fields = nr_arena_alloc(arena, to->field_cap * sizeof(to->fields[0]));
-    if (to->field_count > 0)
-        memcpy(to->fields, fields, to->field_count * sizeof(to->fields[0]));
+struct nr_head *nr_head_dup(const struct nr_head *from, struct nr_arena *arena)
+{
+    struct nr_head *head = nr_arena_alloc(arena, sizeof(*head) + copy_bytes(from));
+
+    copy_into(head, from, (char *)(head + 1));
+    return head;
 }
 
 static bool live(const struct nr_field *field)

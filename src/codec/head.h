@@ -112,7 +112,7 @@ enum {
 };
 
 struct nr_head {
-    char *text; /* owned by the arena that was passed to nr_head_copy */
+    char *text; /* owned by the arena that was passed to nr_head_copy or _dup */
     uint32_t text_len;
     uint32_t text_cap;
     struct nr_field *fields;
@@ -166,8 +166,11 @@ void nr_head_init_request(struct nr_head *head, struct nr_arena *arena, struct n
                           struct nr_span authority, struct nr_span path_and_query);
 void nr_head_init_response(struct nr_head *head, struct nr_arena *arena, uint16_t status);
 
-/* Copy text and fields into the arena, with room for a few additions, in one go. */
+/* Copy text and fields into the arena, with room for a few additions, in one go; dup: the head,
+ * too.
+ */
 void nr_head_copy(struct nr_head *to, const struct nr_head *from, struct nr_arena *arena);
+struct nr_head *nr_head_dup(const struct nr_head *from, struct nr_arena *arena);
 
 /* May there be a field with this id? False is certain. */
 static inline bool nr_head_may_have(const struct nr_head *head, enum nr_field_id id)

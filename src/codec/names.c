@@ -20,7 +20,9 @@ static const struct nr_span method_names[NR_METHODS] = {
 /* Methods are case-sensitive: RFC 9110, 9.1. */
 enum nr_method nr_method_of(struct nr_span name)
 {
-    for (int method = NR_METHOD_GET; method < NR_METHODS; method++)
+    if (name.len == 3 && memcmp(name.ptr, "GET", 3) == 0)
+        return NR_METHOD_GET; /* mostly */
+    for (int method = NR_METHOD_HEAD; method < NR_METHODS; method++)
         if (name.len == method_names[method].len &&
             memcmp(name.ptr, method_names[method].ptr, name.len) == 0)
             return (enum nr_method)method;

@@ -144,10 +144,9 @@ static struct nr_head *parse_head(struct nr_client_conn *cc, uint32_t head_bytes
         protocol_error(m, reason);
         return NULL;
     }
-    head = nr_arena_alloc(m->x.arena, sizeof(*head));
-    nr_head_copy(head, &parsed, m->x.arena);
-    c->in->begin += head_bytes;
     c->scanned = 0;
+    head = nr_head_dup(&parsed, m->x.arena);
+    c->in->begin += head_bytes;
     return head;
 }
 

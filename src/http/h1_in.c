@@ -116,10 +116,8 @@ static void decode_trailers(struct nr_h1_msg *m)
     }
     m->raw_at += bytes;
     nr_h1_body_finish_trailers(&m->body);
-    if (parsed.field_count > 0 && !m->told) {
-        m->trailers = nr_arena_alloc(m->x.arena, sizeof(*m->trailers));
-        nr_head_copy(m->trailers, &parsed, m->x.arena);
-    }
+    if (parsed.field_count > 0 && !m->told)
+        m->trailers = nr_head_dup(&parsed, m->x.arena);
     complete(m);
 }
 

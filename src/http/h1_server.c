@@ -185,8 +185,7 @@ static struct nr_h1_msg *begin(struct nr_server_conn *sc, const struct nr_head *
     sc->h.scanned = 0;
     sc->requests++;
     sc->client_closes = !parsed->keep_alive;
-    *ret_head = nr_arena_alloc(&sx->arena, sizeof(**ret_head));
-    nr_head_copy(*ret_head, parsed, &sx->arena);
+    *ret_head = nr_head_dup(parsed, &sx->arena);
     return m;
 }
 

@@ -431,6 +431,41 @@ static const struct nr_review_essay essays[] = {
             "services:\n"
             "  orders: { instances: [\"10.0.0.1:80\", \"10.0.1.1:80\"], health: /healthz }",
     },
+    {
+        .code = "breaker-opens-all",
+        .why = "A circuit for the whole service counts the calls of all its instances together. If "
+               "one of two is "
+               "dead, half of the calls fail, the circuit opens, and the healthy instance is not "
+               "called either: one fault becomes an outage.",
+        .mend =
+            "Leave the scope at instance: only the dead one is left out. A circuit for the whole "
+            "service suits one address behind which a balancer stands.",
+        .example = "gateway:\n"
+                   "  listen: [\":8080\"]\n"
+                   "  routes: [{ match: { path: \"/*\" }, service: orders }]\n"
+                   "services:\n"
+                   "  orders:\n"
+                   "    instances: [\"10.0.0.1:80\", \"10.0.1.1:80\"]\n"
+                   "    health: /healthz\n"
+                   "    breaker: { scope: instance }",
+    },
+    {
+        .code = "breaker-slow-unseen",
+        .why = "Attempts end before a call would count as slow, so the slow-call rate is always 0. "
+               "(Calls that run "
+               "into their limit count as failures.)",
+        .mend = "Make slow clearly shorter than timeouts.attempt: what is slow for this service, "
+                "not what is unbearable.",
+        .example = "gateway:\n"
+                   "  listen: [\":8080\"]\n"
+                   "  routes: [{ match: { path: \"/*\" }, service: orders }]\n"
+                   "services:\n"
+                   "  orders:\n"
+                   "    instances: [\"10.0.0.1:80\", \"10.0.1.1:80\"]\n"
+                   "    health: /healthz\n"
+                   "    timeouts: { attempt: 2s }\n"
+                   "    breaker: { slow: 1s }",
+    },
 };
 
 const struct nr_review_essay *nr_review_essay(const char *code)

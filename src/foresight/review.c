@@ -7,10 +7,10 @@
 #include "foresight/review_rules.h"
 
 static const struct nr_check_rules *const sets[] = {
-    &nr_review_time_rules,   &nr_review_retry_rules,   &nr_review_failure_rules,
-    &nr_review_size_rules,   &nr_review_limit_rules,   &nr_service_check_rules,
-    &nr_gateway_check_rules, &nr_gateway_shadow_rules, &nr_review_secret_rules,
-    &nr_guard_check_rules,
+    &nr_review_time_rules,   &nr_review_retry_rules,  &nr_review_failure_rules,
+    &nr_review_size_rules,   &nr_review_limit_rules,  &nr_review_policy_rules,
+    &nr_service_check_rules, &nr_gateway_check_rules, &nr_gateway_shadow_rules,
+    &nr_review_secret_rules, &nr_guard_check_rules,
 };
 
 void nr_review(const struct nr_config *config, struct nr_diags *diags)

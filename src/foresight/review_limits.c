@@ -106,15 +106,28 @@ static void find_unused(const struct nr_config *config, struct nr_check_finder *
     }
 }
 
+static void tell_observing(const struct nr_section *at, const char *what, struct nr_span name,
+                           struct nr_check_finder *finder)
+{
+    nr_check_found(finder, at, "observe_only",
+                   "take observe_only out when metrics and records look right",
+                   "%s '%s' decides, and lets pass all the same", what, name.ptr);
+}
+
 static void find_observing(const struct nr_config *config, struct nr_check_finder *finder)
 {
     const struct nr_limits_conf *limits = nr_limits_conf_of(config);
+    const struct nr_services_conf *services = nr_services_conf_of(config);
 
     for (uint32_t i = 0; limits != NULL && i < limits->count; i++)
         if (limits->items[i].observe_only)
-            nr_check_found(finder, &limits->items[i].at, "observe_only",
-                           "remove observe_only when naru_reasons and records look right",
-                           "limit '%s' counts and refuses nothing", limits->items[i].name.ptr);
+            tell_observing(&limits->items[i].at, "limit", limits->items[i].name, finder);
+    for (uint32_t i = 0; i < services->count; i++) {
+        const struct nr_service_conf *service = &services->items[i];
+
+        if (service->breaker != NULL && service->breaker->observe_only)
+            tell_observing(&service->breaker->at, "the breaker of", service->name, finder);
+    }
 }
 
 static const struct nr_check_rule rules[] = {

@@ -12,6 +12,7 @@ extern const struct nr_check_rules nr_review_retry_rules;   /* review_retries.c 
 extern const struct nr_check_rules nr_review_failure_rules; /* review_failures.c */
 extern const struct nr_check_rules nr_review_size_rules;    /* review_sizes.c */
 extern const struct nr_check_rules nr_review_limit_rules;   /* review_limits.c */
+extern const struct nr_check_rules nr_review_policy_rules;  /* review_policies.c */
 extern const struct nr_check_rules nr_review_secret_rules;  /* review_secrets.c */
 
 static inline double nr_review_per_s(struct nr_rate rate)

@@ -73,6 +73,17 @@ static void test_refuses_what_is_not_one_value(void **state)
     }
 }
 
+static void test_members_have_names_in_their_order(void **state)
+{
+    struct nr_json *json = nr_json_parse(NR_SPAN("{\"b\": 1, \"a\": 2}"), NULL);
+
+    assert_true(nr_span_eq(nr_json_name(json, 0), NR_SPAN("b")));
+    assert_true(nr_span_eq(nr_json_name(json, 1), NR_SPAN("a")));
+    assert_int_equal(nr_json_name(json, 2).len, 0);
+    assert_int_equal(nr_json_name(nr_json_get(json, "a"), 0).len, 0);
+    nr_json_free(json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -80,6 +91,7 @@ int main(void)
         cmocka_unit_test(test_answers_even_when_bytes_are_broken),
         cmocka_unit_test(test_parses_one_value_and_lends_its_parts),
         cmocka_unit_test(test_refuses_what_is_not_one_value),
+        cmocka_unit_test(test_members_have_names_in_their_order),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

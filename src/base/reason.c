@@ -66,6 +66,14 @@ static const struct reason_row rows[] = {
          "use, and none came free in time."},
     [NR_REASON_CIRCUIT_OPEN] = {"circuit_open", 503,
                                 "The service has failed too often and is not called for a while."},
+    [NR_REASON_BULKHEAD_FULL] = {"bulkhead_full", 503,
+                                 "As many calls to the service as are allowed are under way or "
+                                 "waiting."},
+    [NR_REASON_QUEUE_TIMEOUT] = {"queue_timeout", 503,
+                                 "No call to the service came free while this one was waiting."},
+    [NR_REASON_QUEUE_SHED] = {"queue_shed", 503,
+                              "The queue before the service does not get shorter, and those who "
+                              "wait longest are refused."},
 };
 
 _Static_assert(NR_COUNT(rows) == NR_REASONS, "every reason has its row");

@@ -50,6 +50,9 @@ enum nr_reason {
     NR_REASON_FEATURE_OFF,        /* 503: the route is switched off */
     NR_REASON_FAULT_ABORT,        /* the fault's status: on purpose */
     NR_REASON_FAULT_RESET,        /* 502 in records: no answer, on purpose */
+    NR_REASON_BULKHEAD_FULL,      /* 503: no permit is free, and the queue is full */
+    NR_REASON_QUEUE_TIMEOUT,      /* 503: waited for a permit for as long as is allowed */
+    NR_REASON_QUEUE_SHED,         /* 503: the queue does not get shorter; the oldest are cut off */
     NR_REASONS
 };
 

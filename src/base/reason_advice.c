@@ -74,6 +74,13 @@ static const char *const advice[NR_REASONS] = {
                               "requests do not get there.",
     [NR_REASON_PROXY_HEADER] = "Who connects must send a PROXY header and be in trusted_proxies; "
                                "or set proxy_protocol: off.",
+    [NR_REASON_BULKHEAD_FULL] = "The service is slower than its load: find out why (latency in "
+                                "`/metrics`), add instances, or raise bulkhead.concurrent if it "
+                                "bears more.",
+    [NR_REASON_QUEUE_TIMEOUT] = "All permits were in use for longer than bulkhead.wait: as "
+                                "bulkhead_full.",
+    [NR_REASON_QUEUE_SHED] = "The wait was above bulkhead.target for a whole interval: as "
+                             "bulkhead_full; waiting longer would not help.",
     [NR_REASON_CIRCUIT_OPEN] =
         "Calls to the service failed or were slow: `/v1/services` shows which "
         "circuit and until when, the log why it opened; repair the service, "

@@ -67,6 +67,7 @@ static void report(struct nr_call *c, const struct nr_exchange *up, enum nr_end 
         .status = a->status,
         .now_ns = now_ns,
         .latency_ns = took_ns,
+        .permit = c->permit.node.place == NR_BULKHEAD_INSIDE ? &c->permit : NULL,
     };
 
     if (a->head_latency_ns != 0) {
@@ -99,6 +100,7 @@ static void commit(struct nr_call *c, const struct nr_head *head)
         return;
     c->tunnel = true;
     c->record->flags |= NR_RECORD_TUNNEL;
+    nr_permit_give_back(&c->permit);   /* it may live for days, and mostly idle */
     nr_timer_disarm(c->io, &c->timer); /* a tunnel lives as long as it is used */
 }
 
@@ -277,7 +279,7 @@ void nr_attempt_again(struct nr_call *c)
     nr_attempt_pass_on(c);
 }
 
-bool nr_attempt_start(struct nr_call *c, int *ret_reason)
+enum nr_attempt_start nr_attempt_start(struct nr_call *c, int *ret_reason)
 {
     struct nr_attempt *a = &c->attempt;
     uint64_t now_ns = nr_io_now_ns(c->io);
@@ -286,15 +288,22 @@ bool nr_attempt_start(struct nr_call *c, int *ret_reason)
                            .key = c->key,
                            .has_key = c->has_key,
                            .route = c->record->route,
+                           .permit = &c->permit,
+                           .deadline_ns = c->deadline.at_ns,
                            .repeat = c->attempts > 0};
     uint32_t instance = nr_service_pick_by(c->service, nr_io_random(c->io), &pick);
 
+    if (nr_unlikely(pick.queued)) {
+        c->stage = NR_CALL_QUEUED;
+        nr_call_bound(c);
+        return NR_ATTEMPT_QUEUED;
+    }
+    c->record->flags |= pick.flags;
     if (instance == NR_INSTANCE_NONE) {
         *ret_reason = pick.reason;
         c->wait_ns = pick.wait_ns;
-        return false;
+        return NR_ATTEMPT_NOT;
     }
-    c->record->flags |= pick.flags;
     c->stage = NR_CALL_ATTEMPT;
     c->attempts++;
     if (c->attempts == 1)
@@ -309,5 +318,5 @@ bool nr_attempt_start(struct nr_call *c, int *ret_reason)
     };
     note_start(c);
     go(c, c->fresh);
-    return true;
+    return NR_ATTEMPT_STARTED;
 }

@@ -49,6 +49,8 @@ static uint64_t bound_of(const struct nr_call *c)
         return NR_TIME_NEVER;
     if (c->stage == NR_CALL_PAUSED)
         return c->resume_at_ns;
+    if (c->stage == NR_CALL_QUEUED)
+        return c->permit.node.expires_ns;
     if (c->attempt.timed_out)
         return NR_TIME_NEVER;
     if (c->committed)
@@ -76,6 +78,10 @@ static void timer_fired(struct nr_op *op)
     }
     if (c->stage == NR_CALL_PAUSED) {
         nr_repeat_resume(c);
+        return;
+    }
+    if (c->stage == NR_CALL_QUEUED) {
+        nr_queue_expired(c);
         return;
     }
     if (now_ns >= c->deadline.at_ns) {
@@ -179,6 +185,11 @@ static void reset(struct nr_exchange *x)
     c->over = true;
     if (c->stage == NR_CALL_ENDING)
         return; /* `end` is on its way, with its reason */
+    if (c->stage == NR_CALL_QUEUED && !nr_queue_leave(c)) {
+        c->reason = NR_REASON_CLIENT_CLOSED;
+        nr_timer_disarm(c->io, &c->timer);
+        return;
+    }
     if (c->attempt.up == NULL) {
         nr_repeat_note_pause(c);
         finish_soon(c, NR_REASON_CLIENT_CLOSED, NR_END_RESET);
@@ -222,11 +233,21 @@ static void keep_no_more_than_needed(struct nr_call *c)
         c->replay.keep = false;
 }
 
+static void begin(struct nr_call *c)
+{
+    int reason = NR_REASON_INTERNAL;
+
+    switch (nr_attempt_start(c, &reason)) {
+    case NR_ATTEMPT_STARTED: keep_no_more_than_needed(c); return;
+    case NR_ATTEMPT_QUEUED: return;
+    case NR_ATTEMPT_NOT: finish_soon(c, (enum nr_reason)reason, NR_END_UNPROCESSED); return;
+    }
+}
+
 struct nr_exchange *nr_call_open(struct nr_io *io, const struct nr_call_conf *conf)
 {
     struct nr_call *c = nr_arena_zalloc(conf->arena, sizeof(*c));
     uint64_t now_ns = nr_io_now_ns(io);
-    int reason = NR_REASON_INTERNAL;
 
     c->x.verbs = &verbs;
     c->x.events = conf->events;
@@ -246,13 +267,12 @@ struct nr_exchange *nr_call_open(struct nr_io *io, const struct nr_call_conf *co
     c->ended_at_open = conf->ended;
     nr_timer_init(&c->timer, &timer_kind);
     nr_op_init(&c->end_op, &end_kind);
+    nr_queue_init(c);
     nr_replay_init(&c->replay, may_need_body_again(c), c->request->body_length);
     if (nr_deadline_left_ns(&c->deadline, now_ns) == 0)
         finish_soon(c, NR_REASON_DEADLINE, NR_END_UNPROCESSED);
-    else if (!nr_attempt_start(c, &reason))
-        finish_soon(c, (enum nr_reason)reason, NR_END_UNPROCESSED);
     else
-        keep_no_more_than_needed(c);
+        begin(c);
     return &c->x;
 }
 

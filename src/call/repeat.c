@@ -255,7 +255,7 @@ static void start(struct nr_call *c, enum nr_end end)
 {
     int reason;
 
-    if (nr_attempt_start(c, &reason)) {
+    if (nr_attempt_start(c, &reason) == NR_ATTEMPT_STARTED) {
         c->reason = NR_REASON_NONE;
         nr_attempt_pass_on(c);
         return;

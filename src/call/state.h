@@ -10,6 +10,8 @@
  *              |  '-----------repeat at once-------------'  repeated
  *              '-- PAUSED <---repeat after back-off------'
  *
+ *      Before the first attempt a call may be QUEUED for a permit.
+ *
  *   1. There is at most one exchange upstream (attempt.up), and while it is there, nothing but its
  *      own `end` ends the call. So everything inside the call is over when the owner hears `end`,
  *      and `end` comes from the engine's queue, once.
@@ -92,6 +94,7 @@ struct nr_attempt {
 
 enum nr_call_stage {
     NR_CALL_ATTEMPT, /* attempt.up is there */
+    NR_CALL_QUEUED,  /* waiting for a permit, before the first attempt */
     NR_CALL_PAUSED,  /* backing off until resume_at_ns */
     NR_CALL_ENDING,  /* `end` is on its way */
 };
@@ -109,6 +112,7 @@ struct nr_call {
     struct nr_timer timer;
     struct nr_op end_op; /* brings `end` where no exchange upstream does */
     enum nr_end end;     /* … and how */
+    struct nr_permit permit;
     struct nr_attempt attempt;
     struct nr_replay replay;
     uint64_t first_start_ns;
@@ -132,8 +136,13 @@ struct nr_call {
     bool came_as_repeat; /* whoever calls us is repeating already */
 };
 
-/* Pick an instance and start an attempt there. False, with *ret_reason, when there is none. */
-bool nr_attempt_start(struct nr_call *c, int *ret_reason);
+/* Pick an instance and start an attempt there. */
+enum nr_attempt_start {
+    NR_ATTEMPT_STARTED,
+    NR_ATTEMPT_QUEUED, /* the first one only: queue.c goes on when there is a permit */
+    NR_ATTEMPT_NOT,    /* *ret_reason says why */
+};
+enum nr_attempt_start nr_attempt_start(struct nr_call *c, int *ret_reason);
 
 /* The attempt once more, to the same instance, over a connection of its own. */
 void nr_attempt_again(struct nr_call *c);
@@ -157,6 +166,16 @@ void nr_attempt_request_sent(struct nr_call *c);
 
 /* The owner or the deadline takes the attempt away before or within its answer. */
 void nr_attempt_note_given_up(struct nr_call *c, enum nr_attempt_result result);
+
+/* ---- queue.c ---- */
+
+void nr_queue_init(struct nr_call *c);
+
+/* The timer has fired while QUEUED. */
+void nr_queue_expired(struct nr_call *c);
+
+/* The owner leaves while QUEUED. False: the permit's operation is on its way, and ends the call. */
+bool nr_queue_leave(struct nr_call *c);
 
 /* ---- repeat.c ---- */
 

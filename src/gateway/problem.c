@@ -23,6 +23,7 @@ static bool repeating_is_no_use(const struct nr_record *record)
 {
     return record->attempt_count > 1 || record->reason == NR_REASON_OVERLOADED ||
            record->reason == NR_REASON_CIRCUIT_OPEN ||
+           (record->reason >= NR_REASON_BULKHEAD_FULL && record->reason <= NR_REASON_QUEUE_SHED) ||
            (record->flags & NR_RECORD_RETRY_BUDGET) != 0;
 }
 

@@ -9,6 +9,9 @@ static const char *const state_names[] = {"closed", "open", "half_open"};
 static const char *const mode_names[] = {"auto", "forced_open", "forced_closed", "disabled",
                                          "observe"};
 
+static const char *const refusal_names[NR_PERMIT_REFUSALS] = {
+    [NR_PERMIT_FULL] = "full", [NR_PERMIT_TIMEOUT] = "timeout", [NR_PERMIT_SHED] = "shed"};
+
 /* ---- which circuit ---- */
 
 /* "instance" or "route" and its name; name NULL: the service's only one. */
@@ -113,10 +116,34 @@ static void breakers(struct nr_expo *expo, const struct nr_gateway *gateway, uin
     each_circuit(expo, gateway, now_ns, put_refused);
 }
 
+static void bulkheads(struct nr_expo *expo, const struct nr_gateway *gateway, uint64_t now_ns)
+{
+    nr_expo_family(expo, "naru_bulkhead_in_flight", NR_EXPO_GAUGE,
+                   "Calls that hold a permit of their service.");
+    each_service(expo, gateway, now_ns, offsetof(struct nr_service_view, in_flight));
+    nr_expo_family(expo, "naru_bulkhead_limit", NR_EXPO_GAUGE, "Permits of the service.");
+    each_service(expo, gateway, now_ns, offsetof(struct nr_service_view, limit));
+    nr_expo_family(expo, "naru_bulkhead_queue", NR_EXPO_GAUGE, "Calls that wait for a permit.");
+    each_service(expo, gateway, now_ns, offsetof(struct nr_service_view, queued));
+    nr_expo_family(expo, "naru_bulkhead_refused", NR_EXPO_COUNTER,
+                   "Calls that got no permit: the queue was full, they waited too long, or it was "
+                   "cut back.");
+    for (uint32_t s = 0; s < nr_gateway_service_count(gateway); s++)
+        for (uint32_t i = 0; i < NR_PERMIT_REFUSALS; i++) {
+            const struct nr_label labels[] = {{"service", nr_gateway_service_name(gateway, s)},
+                                              {"cause", nr_span_of(refusal_names[i])}};
+            struct nr_service_view view;
+
+            nr_service_look(nr_gateway_service(gateway, s), now_ns, &view);
+            nr_expo_u64(expo, labels, 2, view.refused[i]);
+        }
+}
+
 void nr_policies_metrics(struct nr_expo *expo, const struct nr_gateway *gateway, uint64_t now_ns)
 {
     retries(expo, gateway, now_ns);
     breakers(expo, gateway, now_ns);
+    bulkheads(expo, gateway, now_ns);
 }
 
 /* ---- JSON ---- */
@@ -154,6 +181,19 @@ static struct nr_json *circuit_json(const struct nr_gateway *gateway, struct nr_
     return object;
 }
 
+static struct nr_json *bulkhead_json(const struct nr_service_view *view)
+{
+    struct nr_json *object = nr_json_object(), *refused = nr_json_object();
+
+    nr_json_set(object, "in_flight", nr_json_integer((int64_t)view->in_flight));
+    nr_json_set(object, "limit", nr_json_integer((int64_t)view->limit));
+    nr_json_set(object, "queued", nr_json_integer((int64_t)view->queued));
+    for (uint32_t i = 0; i < NR_PERMIT_REFUSALS; i++)
+        nr_json_set(refused, refusal_names[i], nr_json_integer((int64_t)view->refused[i]));
+    nr_json_set(object, "refused", refused);
+    return object;
+}
+
 struct nr_json *nr_policies_json(const struct nr_gateway *gateway, uint32_t number, uint64_t now_ns)
 {
     struct nr_json *object = nr_json_object();
@@ -167,6 +207,7 @@ struct nr_json *nr_policies_json(const struct nr_gateway *gateway, uint32_t numb
     nr_json_set(retry, "unpaid", nr_json_integer((int64_t)view.repeats_unpaid));
     nr_json_set(retry, "budget_left", nr_json_integer((int64_t)view.retry_budget_left));
     nr_json_set(object, "retries", retry);
+    nr_json_set(object, "bulkhead", bulkhead_json(&view));
     for (uint32_t i = 0; i < count; i++) {
         struct nr_circuit_view circuit;
 

@@ -223,17 +223,25 @@ static void refuse(struct nr_service *service, struct nr_pick *pick)
         service->circuits.shut_until_ns = pick->now_ns + pick->wait_ns;
 }
 
+bool nr_circuit_is_shut(struct nr_service *service, struct nr_pick *pick)
+{
+    uint64_t until_ns = service->circuits.shut_until_ns;
+
+    if (service->conf->breaker->scope != NR_BREAKER_PER_INSTANCE)
+        until_ns = pick->now_ns + least_wait_ns(service, pick->route, pick->now_ns);
+    if (pick->now_ns >= until_ns)
+        return false;
+    pick->reason = NR_REASON_CIRCUIT_OPEN;
+    pick->wait_ns = until_ns - pick->now_ns;
+    return true;
+}
+
 uint32_t nr_circuit_choose(struct nr_service *service, struct nr_random *random,
                            struct nr_pick *pick, nr_service_choose_fn choose)
 {
     bool each = service->conf->breaker->scope == NR_BREAKER_PER_INSTANCE, refused = false;
     uint32_t instance;
 
-    if (pick->now_ns < service->circuits.shut_until_ns) {
-        pick->reason = NR_REASON_CIRCUIT_OPEN;
-        pick->wait_ns = service->circuits.shut_until_ns - pick->now_ns;
-        return NR_BALANCE_NONE;
-    }
     while ((instance = choose(service, random, pick)) != NR_BALANCE_NONE &&
            !ask(service, instance, random, pick)) {
         refused = true;

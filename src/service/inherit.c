@@ -166,6 +166,7 @@ void nr_service_inherit(struct nr_service *to, struct nr_service *from)
     take_over_key(to, from);
     take_over_budget(to, from);
     nr_circuits_inherit(to, from);
+    nr_permits_inherit(to, from);
     for (uint32_t i = 0; i < count; i++)
         free(all[i].circuit);
     free(all);

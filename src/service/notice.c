@@ -18,6 +18,7 @@ void nr_service_notice(struct nr_service *service, const struct nr_notice *notic
 {
     struct nr_notices *notices = &service->notices;
 
+    service->noticed = true;
     if (notices->count == NR_NOTICES_MAX)
         notices->lost++;
     else
@@ -28,7 +29,8 @@ struct nr_io *nr_service_bell(struct nr_service *service)
 {
     struct nr_notices *notices = &service->notices;
 
-    if (nr_likely(notices->count == 0) || notices->io == NULL || notices->rung)
+    service->noticed = false;
+    if (notices->count == 0 || notices->io == NULL || notices->rung)
         return NULL;
     notices->rung = true;
     return notices->io;
@@ -108,7 +110,12 @@ static void listen(struct nr_op *op)
     while (silenced == NULL && take(service, &notice, &lost)) {
         if (lost > 0)
             nr_service_tell(service, true, "%u changes of state went untold", lost);
-        tell_circuit(service, &notice);
+        if (notice.kind == NR_NOTICE_CIRCUIT)
+            tell_circuit(service, &notice);
+        else
+            nr_service_tell(service, true,
+                            "bulkhead is full: %u calls under way, %u waiting; calls are refused",
+                            notice.instance, notice.route);
     }
     if (silenced != NULL)
         silenced(service->notices.silenced_ctx);

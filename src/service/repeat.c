@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* repeat.c - what all calls of a service share when they fail: the retry budget, and whether there
  * is anybody else to ask. */
+#include <string.h>
+
 #include "service/state.h"
 
 enum nr_retry_verdict nr_service_repeat(struct nr_service *service,
@@ -40,7 +42,10 @@ void nr_service_look(struct nr_service *service, uint64_t now_ns, struct nr_serv
     struct nr_service_view view = {0};
 
     nr_spinlock_lock(&service->lock);
-    view.in_flight = service->in_flight;
+    view.in_flight = service->permits.bulkhead.in_flight;
+    view.queued = service->permits.bulkhead.queued;
+    view.limit = service->permits.conf.concurrent;
+    memcpy(view.refused, service->permits.refused, sizeof(view.refused));
     view.repeats = service->repeats;
     view.repeats_unpaid = service->repeats_unpaid;
     view.retry_budget_left =

@@ -87,6 +87,8 @@ enum nr_code nr_service_new(const struct nr_service_conf *conf, uint32_t id,
     service->warm_next_ns = NR_TIME_NEVER;
     service->budgeted = conf->retry.attempts > 1;
     service->guarded = conf->breaker != NULL;
+    service->adaptive = nr_bulkhead_is_adaptive(conf->bulkhead);
+    nr_permits_init(service);
     service->by_route = conf->breaker != NULL && conf->breaker->scope == NR_BREAKER_PER_ROUTE;
     if (conf->breaker != NULL)
         nr_circuit_init(service, &service->circuits.one, 0);
@@ -265,23 +267,28 @@ static uint32_t choose_any(struct nr_service *service, struct nr_random *random,
     return instance;
 }
 
+static uint32_t choose_guarded(struct nr_service *service, struct nr_random *random,
+                               struct nr_pick *pick)
+{
+    if (service->guarded && !pick->stream)
+        return nr_circuit_choose(service, random, pick, choose_any);
+    return choose_any(service, random, pick);
+}
+
 /* With the lock held. */
 static uint32_t take(struct nr_service *service, struct nr_random *random, struct nr_pick *pick)
 {
     uint32_t instance;
 
-    if (nr_unlikely(service->in_flight >= NR_SERVICE_CALLS_MAX) && !pick->stream) {
-        pick->reason = NR_REASON_OVERLOADED;
-        return NR_INSTANCE_NONE;
-    }
-    if (nr_unlikely(pick->now_ns >= service->warm_next_ns))
-        nr_service_warm(service, pick->now_ns);
     pick->flags = service->flags;
     pick->reason = NR_REASON_NONE;
-    if (service->guarded && !pick->stream)
-        instance = nr_circuit_choose(service, random, pick, choose_any);
-    else
-        instance = choose_any(service, random, pick);
+    if (service->guarded && !pick->stream && nr_circuit_is_shut(service, pick))
+        return NR_INSTANCE_NONE; /* waiting for a permit would be in vain */
+    if (pick->permit != NULL && !nr_permit_enter(service, pick))
+        return NR_INSTANCE_NONE;
+    if (nr_unlikely(pick->now_ns >= service->warm_next_ns))
+        nr_service_warm(service, pick->now_ns);
+    instance = choose_guarded(service, random, pick);
     if (nr_unlikely(instance == NR_BALANCE_NONE)) {
         if (pick->reason != NR_REASON_NONE)
             return NR_INSTANCE_NONE;
@@ -302,16 +309,22 @@ uint32_t nr_service_pick_by(struct nr_service *service, struct nr_random *random
                             struct nr_pick *pick)
 {
     struct nr_io *bell = NULL;
+    struct nr_permit *permit = pick->permit, *told = NULL;
     uint32_t instance;
 
     if (nr_unlikely(service->by_route) && !pick->stream)
         nr_circuit_prepare(service, pick->route, pick->now_ns);
     nr_spinlock_lock(&service->lock);
     instance = take(service, random, pick);
-    if (service->guarded)
+    if (nr_unlikely(instance == NR_INSTANCE_NONE) && permit != NULL &&
+        permit->node.place == NR_BULKHEAD_INSIDE)
+        told = nr_permit_leave(service, permit, pick->now_ns);
+    if (nr_unlikely(service->noticed))
         bell = nr_service_bell(service);
     nr_spinlock_unlock(&service->lock);
     nr_service_ring(service, bell);
+    if (nr_unlikely(told != NULL))
+        nr_permit_tell(told, permit->io);
     return instance;
 }
 
@@ -354,18 +367,25 @@ void nr_service_report(struct nr_service *service, uint32_t instance, uint64_t n
 void nr_service_report_by(struct nr_service *service, struct nr_random *random,
                           const struct nr_outcome *report)
 {
+    struct nr_permit *told = NULL;
     struct nr_io *bell = NULL;
 
     nr_spinlock_lock(&service->lock);
     nr_assert(service->in_flight > 0);
     service->in_flight--;
     give_back(service, report->instance, report->now_ns, report->latency_ns, report->ok);
-    if (service->guarded) {
+    if (service->guarded)
         nr_circuit_report(service, report, random);
+    if (service->adaptive)
+        nr_permit_learn(service, report);
+    if (report->permit != NULL)
+        told = nr_permit_leave(service, report->permit, report->now_ns);
+    if (nr_unlikely(service->noticed))
         bell = nr_service_bell(service);
-    }
     nr_spinlock_unlock(&service->lock);
     nr_service_ring(service, bell);
+    if (nr_unlikely(told != NULL))
+        nr_permit_tell(told, report->permit->io);
 }
 
 void nr_service_end_stream(struct nr_service *service, uint32_t instance, uint64_t now_ns,

@@ -15,6 +15,7 @@
 #include "http/client.h"
 #include "io/io.h"
 #include "policy/breaker.h"
+#include "policy/bulkhead.h"
 #include "policy/health.h"
 #include "policy/retry.h"
 
@@ -118,22 +119,48 @@ void nr_service_instance(struct nr_service *service, uint32_t instance,
  * both stay as usable. */
 void nr_service_inherit(struct nr_service *to, struct nr_service *from);
 
-/* Snapshot of what the policies of a service know, for admin and metrics. Any thread. now_ns: of
- * any engine. */
-struct nr_service_view {
-    uint32_t in_flight;         /* calls, without streams */
-    uint64_t repeats;           /* attempts beyond the first, paid from the budget */
-    uint64_t repeats_unpaid;    /* not made, because the budget was spent */
-    uint64_t retry_budget_left; /* repeats that could be made now */
-};
-void nr_service_look(struct nr_service *service, uint64_t now_ns, struct nr_service_view *ret_view);
-
 /* Choose an instance and count the call as in flight there. `tried` is a bit set of instances not
  * to take (bits beyond 63 are never excluded) unless nothing else is left. NR_INSTANCE_NONE: there
  * is none; *ret_reason says why (enum nr_reason: no_instance, no_healthy, overloaded). Any thread.
  */
 uint32_t nr_service_pick(struct nr_service *service, struct nr_random *random, uint64_t now_ns,
                          uint64_t tried, int *ret_reason);
+
+/* One of the calls that a service may have at one time; see permit.c. It stays where it is from its
+ * first use until it is back outside. */
+struct nr_permit {
+    struct nr_bulkhead_node node; /* .place tells where it is */
+    struct nr_op op; /* comes once, on its own engine, for a pick that was queued: inside now, or
+                        `reason` says why it was taken out of the queue */
+    struct nr_service *service;
+    struct nr_io *io;
+    struct nr_permit *next; /* the service's */
+    int reason;
+};
+void nr_permit_init(struct nr_permit *permit, struct nr_service *service, struct nr_io *io,
+                    const struct nr_op_kind *kind);
+
+/* Stop waiting; at node.expires_ns (timeout) or because nobody wants it any more. False: its fate
+ * is decided, and op is on its way. */
+bool nr_permit_cancel(struct nr_permit *permit, bool timeout);
+
+/* One that is inside and not given back by a report. */
+void nr_permit_give_back(struct nr_permit *permit);
+
+enum nr_permit_refusal { NR_PERMIT_FULL, NR_PERMIT_TIMEOUT, NR_PERMIT_SHED, NR_PERMIT_REFUSALS };
+
+/* Snapshot of what the policies of a service know, for admin and metrics. Any thread. now_ns: of
+ * any engine. */
+struct nr_service_view {
+    uint64_t in_flight; /* calls that hold a permit */
+    uint64_t queued;    /* calls that wait for one */
+    uint64_t limit;     /* permits */
+    uint64_t refused[NR_PERMIT_REFUSALS];
+    uint64_t repeats;           /* attempts beyond the first, paid from the budget */
+    uint64_t repeats_unpaid;    /* not made, because the budget was spent */
+    uint64_t retry_budget_left; /* repeats that could be made now */
+};
+void nr_service_look(struct nr_service *service, uint64_t now_ns, struct nr_service_view *ret_view);
 
 /* The same with a key. Written by the caller up to has_key, the rest by the pick. */
 struct nr_pick {
@@ -144,6 +171,10 @@ struct nr_pick {
     bool stream;    /* of bytes (TCP), for the whole of its life: see below */
     bool repeat;    /* not the request's first attempt: it was paid for, see nr_service_repeat */
     uint32_t route; /* as in records: for circuits per route */
+    struct nr_permit *permit; /* taken if it is outside; back there if there is no instance, and not
+                                 `queued`. NULL: no bulkhead is asked */
+    uint64_t deadline_ns;     /* of the call: nobody waits beyond it */
+    bool queued; /* NR_INSTANCE_NONE means: wait for the permit's op, then pick again */
     int reason;
     uint32_t flags;   /* enum nr_record_flag: what the record should say of this pick */
     uint32_t ticket;  /* for the report */
@@ -188,6 +219,7 @@ struct nr_outcome {
     bool ok;
     uint64_t now_ns;
     uint64_t latency_ns;
+    struct nr_permit *permit; /* given back; NULL: none */
 };
 void nr_service_report_by(struct nr_service *service, struct nr_random *random,
                           const struct nr_outcome *report);

@@ -216,6 +216,9 @@ static const struct nr_schema_field service_fields[] = {
     {.name = "breaker", .type = NR_SCHEMA_SECTION, .flags = NR_SCHEMA_OPTIONAL,
      NR_SCHEMA_AT(struct nr_service_conf, breaker), .section = &nr_breaker_schema,
      .doc = "Stop calling what fails."},
+    {.name = "bulkhead", .type = NR_SCHEMA_SECTION, .flags = NR_SCHEMA_OPTIONAL,
+     NR_SCHEMA_AT(struct nr_service_conf, bulkhead), .section = &nr_bulkhead_schema,
+     .doc = "So many calls at once, and a queue before them. Without it: 1024 and 8192."},
     {.name = "pool", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_service_conf, pool),
      .section = &pool_schema, .doc = "Connections kept open to the instances."},
 };

@@ -14,6 +14,7 @@
 #include "config/schema.h"
 #include "service/balance_conf.h"
 #include "service/breaker_conf.h"
+#include "service/bulkhead_conf.h"
 #include "service/retry_conf.h"
 
 struct nr_instance_conf {
@@ -112,7 +113,8 @@ struct nr_service_conf {
     struct nr_health_conf *health; /* NULL: none */
     struct nr_timeouts_conf timeouts;
     struct nr_retry_conf retry;
-    struct nr_service_breaker_conf *breaker; /* NULL: none */
+    struct nr_service_breaker_conf *breaker;   /* NULL: none */
+    struct nr_service_bulkhead_conf *bulkhead; /* NULL: the safety net */
     struct nr_pool_conf pool;
 };
 

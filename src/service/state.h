@@ -36,9 +36,6 @@
 #include "service/service.h"
 #include "service/service_conf.h"
 
-/* Without a bulkhead section: more calls than this at one time mean that the service hangs. */
-enum { NR_SERVICE_CALLS_MAX = 1024 };
-
 /* Balancers see weights in thousandths, so that a share can grow and be divided. */
 enum { NR_WEIGHT_UNIT = 1000 };
 
@@ -102,9 +99,23 @@ struct nr_circuits {
     struct nr_circuit one; /* per service */
 };
 
+/* ---- permit.c ---- */
+
+struct nr_permits {
+    struct nr_bulkhead bulkhead;
+    struct nr_bulkhead_conf conf; /* as configured, but for what was learnt */
+    struct nr_adaptive adaptive;
+    struct nr_adaptive_conf adaptive_conf;
+    uint64_t refused[NR_PERMIT_REFUSALS];
+    uint64_t told_ns; /* when the log heard of a refusal; 0: never */
+};
+
 /* ---- notice.c ---- */
 
-enum nr_notice_kind { NR_NOTICE_CIRCUIT };
+enum nr_notice_kind {
+    NR_NOTICE_CIRCUIT,
+    NR_NOTICE_FULL, /* instance: calls in flight; route: waiting */
+};
 
 struct nr_notice {
     uint8_t kind;  /* enum nr_notice_kind */
@@ -159,16 +170,34 @@ struct nr_service {
     uint32_t flags;         /* of every pick, as in struct nr_pick */
     bool budgeted;          /* requests earn repeats */
     bool by_route;          /* circuits per route */
-    bool guarded;           /* policies beyond the balancer decide: see circuit.c */
+    bool guarded;           /* there are circuits */
+    bool adaptive;          /* the number of permits is learnt */
+    bool noticed;           /* there are notices, and nobody is on the way */
     uint64_t warm_next_ns;  /* when shares must be worked out anew; NR_TIME_NEVER: not at all */
     struct nr_hash_table *table; /* NULL: the balancer has none */
     struct nr_balance_set set;   /* count: slots up to the last that is not FREE */
+    struct nr_permits permits;
     struct nr_retry_budget retry_budget;
     uint64_t repeats; /* as in struct nr_service_view */
     uint64_t repeats_unpaid;
     struct nr_circuits circuits;
     struct nr_notices notices;
 };
+
+void nr_permits_init(struct nr_service *service);
+void nr_permits_inherit(struct nr_service *to, struct nr_service *from);
+
+/* With the lock held: a permit for the pick. False: pick->queued, or pick->reason says why not. */
+bool nr_permit_enter(struct nr_service *service, struct nr_pick *pick);
+
+/* With the lock held: give it back (NULL: only look who is next). Returns those whose fate that
+ * decides, to be told without the lock. own: the engine of this thread. */
+struct nr_permit *nr_permit_leave(struct nr_service *service, struct nr_permit *permit,
+                                  uint64_t now_ns);
+void nr_permit_tell(struct nr_permit *first, const struct nr_io *own);
+
+/* With the lock held: a call is over, before its permit is given back. */
+void nr_permit_learn(struct nr_service *service, const struct nr_outcome *outcome);
 
 /* With the lock held: a circuit as it begins. */
 void nr_circuit_init(struct nr_service *service, struct nr_circuit *circuit, uint64_t now_ns);
@@ -179,6 +208,9 @@ void nr_circuit_prepare(struct nr_service *service, uint32_t route, uint64_t now
 
 typedef uint32_t (*nr_service_choose_fn)(struct nr_service *service, struct nr_random *random,
                                          const struct nr_pick *pick);
+
+/* With the lock held: is it certain that every circuit refuses? Then pick->reason is set. */
+bool nr_circuit_is_shut(struct nr_service *service, struct nr_pick *pick);
 
 /* With the lock held: an instance whose circuit lets the call pass, of those that `choose` offers.
  * NR_BALANCE_NONE: none; pick->reason is set if that is because of circuits. */

@@ -83,7 +83,8 @@ static void a_sale_is_served_at_the_limit(void **state)
 
     /* Three instances of 16 workers, 24 ms each on average: 2,000 a second. */
     assert_true(per_second(report, 25, 60) > 1900);
-    assert_true(p99_between(report, 0, 100) < 700);
+    /* The net's 1,024 calls take half a second there, and the queue before it is kept short. */
+    assert_true(p99_between(report, 0, 100) < 800);
     assert_true(well_between(report, 70, 100) == 1);
     assert_int_equal(report->orphans, 0);
     play_done(&played);

@@ -138,25 +138,6 @@ static void reasons_for_none(void **state)
     nr_service_free(b.service);
 }
 
-static void the_safety_net(void **state)
-{
-    struct bench b;
-    int reason = -1;
-
-    bench_init(&b, NR_BALANCE_P2C, 3);
-    make(&b);
-    for (int i = 0; i < 1024; i++)
-        assert_true(pick(&b, 0, &reason) != NR_INSTANCE_NONE);
-    assert_true(pick(&b, 0, &reason) == NR_INSTANCE_NONE);
-    assert_int_equal(reason, NR_REASON_OVERLOADED);
-    nr_service_report(b.service, 0, 1, 1, true);
-    assert_true(pick(&b, 0, &reason) != NR_INSTANCE_NONE);
-    for (uint32_t i = 0; i < 3; i++)
-        while (view(&b, i).in_flight > 0)
-            nr_service_report(b.service, i, 1, 1, true);
-    nr_service_free(b.service);
-}
-
 static void an_address_that_is_none(void **state)
 {
     struct nr_err err;
@@ -281,7 +262,6 @@ int main(void)
         cmocka_unit_test(what_is_seen_of_it),
         cmocka_unit_test(every_balancer_is_wired),
         cmocka_unit_test(reasons_for_none),
-        cmocka_unit_test(the_safety_net),
         cmocka_unit_test(an_address_that_is_none),
         cmocka_unit_test(no_call_is_lost_between_threads),
         cmocka_unit_test(clients_are_made_once_and_closed),

@@ -31,6 +31,11 @@ extern const struct nr_admin_shape nr_admin_service_shape;
 extern const struct nr_admin_shape nr_admin_instance_shape;
 extern const struct nr_admin_shape nr_admin_instance_change_shape;
 
+/* limits_api.c */
+void nr_admin_limits(struct nr_admin_call *call);
+
+extern const struct nr_admin_shape nr_admin_limits_shape;
+
 /* config_api.c */
 void nr_admin_config(struct nr_admin_call *call);
 void nr_admin_put_config(struct nr_admin_call *call);

@@ -81,6 +81,10 @@ def _(t):
     metrics = naru.metrics()
     t.equal(metrics['naru_limit_decisions_total{limit="all",verdict="allowed"}'], 50)
     t.equal(metrics['naru_limit_decisions_total{limit="user",verdict="allowed"}'], 50)
+    limits = naru.admin("/v1/limits").json()["limits"]
+    t.equal([(one["name"], one["key"], one["allowed"], one["keys"]) for one in limits],
+            [("user", ["header:X-User"], 50, 3), ("all", ["global"], 50, 1)])
+    t.equal(limits[0]["tiers"], [{"limit": 20, "period_ms": 3600000.0, "burst": 0}])
 
 
 @test("429 says which limit and when to come back; record and log name it")

@@ -71,7 +71,7 @@ def bars(case, got, y):
         width = (WIDTH - LEFT - RIGHT) * got[name]['value'] / longest
         words = figure(case, got[name])
         if name == 'naru' and by is not None:
-            words += f'   {by:.2f} × ' + ('nginx' if case.get('to') == 'nginx' else 'the better')
+            words += f' · {by:.2f} × ' + ('nginx' if case.get('to') == 'nginx' else 'the better')
         lines.append(f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR - 2}" rx="2" fill="{COLOURS[name]}"/>')
         lines.append(text(LEFT + width + 6, y + BAR - 3, words, 'small bold' if name == 'naru' else 'small'))
         y += BAR
@@ -79,7 +79,8 @@ def bars(case, got, y):
 
 
 def picture(result):
-    drawn = [case for case in C.CASES if case['key'] in result['cases'] and 'kind' not in case]
+    drawn = [case for case in C.CASES if case['key'] in result['cases'] and 'kind' not in case
+             and not C.failures(case, result['cases'][case['key']])]
     lines, y = [], 92
     for case in drawn:
         some, y = bars(case, result['cases'][case['key']], y)
@@ -87,7 +88,7 @@ def picture(result):
     versions = result['versions']
     head = [text(20, 30, 'CPU of the proxy, microseconds a request (shorter is better)', 'title'),
             text(20, 50, f'{result["date"]}, {result["machine"]["cpu"]}, {result["machine"]["cores"]} cores; one worker '
-                         f'on one core; medians of {result["rounds"]} interleaved rounds', 'small')]
+                         f'on one core; medians of {result["rounds"]} interleaved rounds; each group to its own scale', 'small')]
     x = 20
     for name, colour in COLOURS.items():
         words = f'{NAMES[name]} {versions.get(name, "").removeprefix("naru ")}'.strip()

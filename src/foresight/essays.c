@@ -450,6 +450,72 @@ static const struct nr_review_essay essays[] = {
                    "    breaker: { scope: instance }",
     },
     {
+        .code = "bulkhead-above-capacity",
+        .why = "By Little's law a service that answers R requests/s with C calls in progress takes "
+               "C/R seconds for "
+               "each. If naru gives calls up before that, the bulkhead never fills: overload is "
+               "seen as timeouts, not as quick refusals.",
+        .mend = "concurrent = capacity x instances x the time that a call may take: 2 instances x "
+                "200/s x 0.1 s = 40.",
+        .example = "gateway:\n"
+                   "  listen: [\":8080\"]\n"
+                   "  routes: [{ match: { path: \"/*\" }, service: orders }]\n"
+                   "services:\n"
+                   "  orders:\n"
+                   "    instances: [\"10.0.0.1:80\", \"10.0.1.1:80\"]\n"
+                   "    health: /healthz\n"
+                   "    capacity: 200/s\n"
+                   "    timeouts: { attempt: 2s }\n"
+                   "    bulkhead: { concurrent: 40 }",
+    },
+    {
+        .code = "bulkhead-below-instances",
+        .why = "With fewer permits than instances some of them are always idle, though they are "
+               "paid for.",
+        .mend = "A permit for each instance is the least; capacity x instances x latency is right.",
+        .example = "gateway:\n"
+                   "  listen: [\":8080\"]\n"
+                   "  routes: [{ match: { path: \"/*\" }, service: orders }]\n"
+                   "services:\n"
+                   "  orders:\n"
+                   "    instances: [\"10.0.0.1:80\", \"10.0.1.1:80\"]\n"
+                   "    health: /healthz\n"
+                   "    bulkhead: { concurrent: 30 }",
+    },
+    {
+        .code = "pool-below-bulkhead",
+        .why = "Over HTTP/1.1 each call in progress needs a connection of its own. Whoever has a "
+               "permit but no "
+               "connection waits a second time, in a line that the bulkhead does not manage.",
+        .mend = "pool.max_connections (for each instance and worker) x instances x workers should "
+                "be above bulkhead.concurrent.",
+        .example = "gateway:\n"
+                   "  listen: [\":8080\"]\n"
+                   "  routes: [{ match: { path: \"/*\" }, service: orders }]\n"
+                   "services:\n"
+                   "  orders:\n"
+                   "    instances: [\"10.0.0.1:80\", \"10.0.1.1:80\"]\n"
+                   "    health: /healthz\n"
+                   "    pool: { max_connections: 100 }\n"
+                   "    bulkhead: { concurrent: 30 }",
+    },
+    {
+        .code = "queue-beyond-deadline",
+        .why = "A request that waits in the queue for as long as its deadline has nothing left for "
+               "the call: it "
+               "held its place for nothing, and so did those behind it.",
+        .mend = "A wait of a tenth of the deadline takes up bursts; longer queues only make "
+                "everything slow.",
+        .example = "gateway:\n"
+                   "  listen: [\":8080\"]\n"
+                   "  routes: [{ match: { path: \"/*\" }, service: orders }]\n"
+                   "services:\n"
+                   "  orders:\n"
+                   "    instances: [\"10.0.0.1:80\", \"10.0.1.1:80\"]\n"
+                   "    health: /healthz\n"
+                   "    bulkhead: { concurrent: 30, queue: 100, wait: 500ms }",
+    },
+    {
         .code = "breaker-slow-unseen",
         .why = "Attempts end before a call would count as slow, so the slow-call rate is always 0. "
                "(Calls that run "

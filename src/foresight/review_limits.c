@@ -127,6 +127,8 @@ static void find_observing(const struct nr_config *config, struct nr_check_finde
 
         if (service->breaker != NULL && service->breaker->observe_only)
             tell_observing(&service->breaker->at, "the breaker of", service->name, finder);
+        if (service->bulkhead != NULL && service->bulkhead->observe_only)
+            tell_observing(&service->bulkhead->at, "the bulkhead of", service->name, finder);
     }
 }
 

@@ -48,14 +48,14 @@ struct nr_limit_use {
     struct nr_limit_table *table;
     struct nr_hash128 key; /* no two uses with the same table and key */
     const struct nr_limit_conf *tiers;
+    uint64_t wait_ns_max; /* a leaky bucket that would hold it longer refuses it; 0: any time */
+    uint32_t cost;
     uint8_t tier_count; /* 1 to NR_LIMIT_TIERS_MAX */
     uint8_t tier;       /* < tier_count */
-    uint32_t cost;
-    uint64_t wait_ns_max; /* a leaky bucket that would hold it longer refuses it; 0: any time */
     /* Set by nr_limit_table_take_all(): */
-    struct nr_limit_verdict verdict;
     bool evicted; /* a key that still had something to remember made room for this one */
     bool settled; /* a slot that was never used before has been taken */
+    struct nr_limit_verdict verdict;
 };
 
 /* All or nothing, as nr_limit_take_all(). A refusal writes nothing: no key appears, none goes. */

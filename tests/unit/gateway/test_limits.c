@@ -351,6 +351,45 @@ static void test_listener(void **state)
     stage_done(s);
 }
 
+/* A rate that an operator sets holds from the next request on; what was used stays used. */
+static void test_a_rate_by_hand(void **state)
+{
+    const struct nr_rate three = {3, 3600 * 1000 * STAGE_MS}, none = {0, 3600 * 1000 * STAGE_MS};
+    struct stage *s =
+        stage_new(&(struct stage_conf){.route = "limits: [a]", .limits = "a: { rate: 1/h }"});
+    struct peer *client = stage_client(s), *up = NULL;
+    struct nr_gateway_limit limit;
+    struct nr_err err = {0};
+
+    (void)state;
+    pass(s, client, &up, "");
+    refuse(s, client, "");
+    assert_int_equal(
+        nr_gateway_limit_set_rate(s->gateway, NR_SPAN("a"), 0, three, NR_LIMIT_AUTO, &err), NR_OK);
+    nr_gateway_limit(s->gateway, 0, &limit);
+    assert_true(limit.by_hand);
+    assert_int_equal(limit.tiers[0].limit, 3);
+    pass(s, client, &up, "");
+    pass(s, client, &up, "");
+    refuse(s, client, "");
+    assert_int_equal(
+        nr_gateway_limit_set_rate(s->gateway, NR_SPAN("b"), 0, three, NR_LIMIT_AUTO, &err),
+        NR_ENOENT);
+    assert_int_equal(
+        nr_gateway_limit_set_rate(s->gateway, NR_SPAN("a"), 1, three, NR_LIMIT_AUTO, &err),
+        NR_ENOENT);
+    assert_int_equal(
+        nr_gateway_limit_set_rate(s->gateway, NR_SPAN("a"), 0, none, NR_LIMIT_AUTO, &err),
+        NR_EINVAL);
+    assert_int_equal(nr_gateway_limit_restore(s->gateway, NR_SPAN("a"), &err), NR_OK);
+    nr_gateway_limit(s->gateway, 0, &limit);
+    assert_false(limit.by_hand);
+    assert_int_equal(limit.tiers[0].limit, 1);
+    assert_int_equal(limit.counts.allowed, 3);
+    assert_int_equal(limit.counts.refused, 2);
+    stage_done(s);
+}
+
 /* ---- waiting ---- */
 
 #define QUEUE "limits: [{ algorithm: leaky_bucket, rate: 10/s, burst: 20 }]"
@@ -472,6 +511,7 @@ int main(void)
         cmocka_unit_test(test_costs),
         cmocka_unit_test(test_observe_only),
         cmocka_unit_test(test_listener),
+        cmocka_unit_test(test_a_rate_by_hand),
         cmocka_unit_test(test_a_queue),
         cmocka_unit_test(test_no_time_to_wait),
         cmocka_unit_test(test_leaving_the_queue),

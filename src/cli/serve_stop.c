@@ -208,8 +208,8 @@ void nr_serve_begin_drain(struct nr_serve *serve)
 static void end_at_once(struct nr_serve *serve)
 {
     nr_log_write(&serve->log, NR_LOG_WARN, NULL, "second signal: ending at once");
-    nr_logpipe_free(serve->access_pipe, LOG_FLUSH_NOW_MS);
-    nr_logpipe_free(serve->program_pipe, LOG_FLUSH_NOW_MS);
+    (void)nr_logpipe_stop(serve->access_pipe, LOG_FLUSH_NOW_MS);
+    (void)nr_logpipe_stop(serve->program_pipe, LOG_FLUSH_NOW_MS);
     _Exit(NR_EXIT_FAILURE);
 }
 

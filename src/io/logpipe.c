@@ -362,14 +362,14 @@ enum nr_code nr_logpipe_new(const struct nr_logpipe_conf *conf, struct nr_logpip
     return NR_OK;
 }
 
-void nr_logpipe_free(struct nr_logpipe *pipe, uint32_t wait_ms)
+bool nr_logpipe_stop(struct nr_logpipe *pipe, uint32_t wait_ms)
 {
     uint64_t give_up_ns, hang_ns;
     struct timespec until;
     bool done;
 
     if (pipe == NULL)
-        return;
+        return true;
     give_up_ns = clock_ns() + (uint64_t)wait_ms * 1000000u;
     hang_ns = give_up_ns + 4 * POLL_MS * 1000000ull; /* what poll and scheduling may add */
     until.tv_sec = (time_t)(hang_ns / 1000000000u);
@@ -383,7 +383,14 @@ void nr_logpipe_free(struct nr_logpipe *pipe, uint32_t wait_ms)
         ;
     done = pipe->done;
     pthread_mutex_unlock(&pipe->done_lock);
-    if (!done) {
+    return done;
+}
+
+void nr_logpipe_free(struct nr_logpipe *pipe, uint32_t wait_ms)
+{
+    if (pipe == NULL)
+        return;
+    if (!nr_logpipe_stop(pipe, wait_ms)) {
         pthread_detach(pipe->thread);
         return;
     }

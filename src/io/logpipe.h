@@ -48,8 +48,12 @@ bool nr_logpipe_put_shared(struct nr_logpipe *pipe, uint32_t producer, struct nr
 /* Lines that were lost, in all. Any thread. */
 uint64_t nr_logpipe_dropped(const struct nr_logpipe *pipe);
 
-/* Write what is left, for at most wait_ms, then stop. A thread that hangs in the kernel even then
- * is left behind with the memory: the process is about to end. NULL is fine. */
+/* Write what is left, for at most wait_ms, then stop; false: the thread hangs in the kernel even
+ * then. Producers may go on putting, for nobody. NULL is fine. */
+bool nr_logpipe_stop(struct nr_logpipe *pipe, uint32_t wait_ms);
+
+/* The same, and no producer is left. A thread that hangs stays behind with the memory: the process
+ * is about to end. NULL is fine. */
 void nr_logpipe_free(struct nr_logpipe *pipe, uint32_t wait_ms);
 
 #endif

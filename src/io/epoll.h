@@ -7,15 +7,15 @@
 
 struct nr_epoll_conf {
     uint32_t work_threads; /* shared by engines that are given the same pool; 0: 4 */
-    uint64_t watchdog_ns;  /* 0: 50 ms */
-    /* Called on the watchdog's thread: which operation kind holds the loop, for how long. NULL:
-     * none. */
-    void (*stalled)(void *ctx, const char *op_name, uint64_t held_ns);
-    void *stalled_ctx;
     /* A listener of this engine takes no connection while its engines together have so many sockets
      * open: what is left of the process's descriptors is for connections that those need to others.
      * 0: take until there are none left. */
     uint32_t sockets_max;
+    uint64_t watchdog_ns; /* 0: 50 ms */
+    /* Called on the watchdog's thread: which operation kind holds the loop, for how long. NULL:
+     * none. */
+    void (*stalled)(void *ctx, const char *op_name, uint64_t held_ns);
+    void *stalled_ctx;
     /* Called on the engine's thread, each time it pauses accepting for want of descriptors. NULL:
      * none. */
     void (*starved)(void *ctx);

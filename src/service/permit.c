@@ -100,7 +100,7 @@ bool nr_permit_enter(struct nr_service *service, struct nr_pick *pick)
         return true;
     pick->queued = verdict == NR_BULKHEAD_QUEUED;
     if (!pick->queued) {
-        pick->reason = reason_of(service, verdict);
+        pick->reason = (int)reason_of(service, verdict);
         count_refusal(service, verdict, pick->now_ns);
     }
     return false;
@@ -126,7 +126,7 @@ struct nr_permit *nr_permit_leave(struct nr_service *service, struct nr_permit *
 
         next->reason = NR_REASON_NONE;
         if (verdict != NR_BULKHEAD_GRANTED) {
-            next->reason = reason_of(service, verdict);
+            next->reason = (int)reason_of(service, verdict);
             count_refusal(service, verdict, now_ns);
         }
         next->next = NULL;

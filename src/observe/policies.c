@@ -144,6 +144,10 @@ void nr_policies_metrics(struct nr_expo *expo, const struct nr_gateway *gateway,
     retries(expo, gateway, now_ns);
     breakers(expo, gateway, now_ns);
     bulkheads(expo, gateway, now_ns);
+    nr_expo_family(
+        expo, "naru_ejections", NR_EXPO_COUNTER,
+        "Times that an instance was left out because it answered worse than the others.");
+    each_service(expo, gateway, now_ns, offsetof(struct nr_service_view, ejections));
 }
 
 /* ---- JSON ---- */
@@ -194,6 +198,20 @@ static struct nr_json *bulkhead_json(const struct nr_service_view *view)
     return object;
 }
 
+/* Addresses. */
+static struct nr_json *ejected_json(struct nr_service *service)
+{
+    struct nr_json *list = nr_json_array();
+    struct nr_instance_view view;
+
+    for (uint32_t i = 0; i < nr_service_instance_count(service); i++) {
+        nr_service_instance(service, i, &view);
+        if (view.present && view.ejected)
+            nr_json_push(list, nr_json_string(nr_span_of(view.text)));
+    }
+    return list;
+}
+
 struct nr_json *nr_policies_json(const struct nr_gateway *gateway, uint32_t number, uint64_t now_ns)
 {
     struct nr_json *object = nr_json_object();
@@ -216,5 +234,6 @@ struct nr_json *nr_policies_json(const struct nr_gateway *gateway, uint32_t numb
             nr_json_push(circuits, circuit_json(gateway, service, &circuit));
     }
     nr_json_set(object, "circuits", circuits);
+    nr_json_set(object, "ejected", ejected_json(service));
     return object;
 }

@@ -55,6 +55,7 @@ struct nr_health_checker {
     struct nr_service_watch watch;
     bool watching;
     struct nr_discovery *discovery; /* NULL: stopped */
+    struct nr_timer tick;           /* of ejection */
     bool listening;                 /* to the service's notices */
     uint32_t running;               /* checks in state CHECKING */
     void (*stopped)(void *ctx);     /* not NULL: stopping */

@@ -391,6 +391,17 @@ static void discovery_stopped(void *ctx)
     stop_if_over(checker);
 }
 
+static void tick(struct nr_op *op)
+{
+    struct nr_health_checker *checker = nr_container_of(op, struct nr_health_checker, tick.op);
+    uint64_t now_ns = nr_io_now_ns(checker->io);
+
+    nr_outlier_tick(checker->service, now_ns, nr_io_random(checker->io));
+    nr_timer_arm(checker->io, &checker->tick, now_ns + checker->service->conf->eject->interval_ns);
+}
+
+static const struct nr_op_kind tick_kind = {tick, "health.eject"};
+
 static void silenced(void *ctx)
 {
     struct nr_health_checker *checker = ctx;
@@ -419,6 +430,9 @@ struct nr_health_checker *nr_health_start(struct nr_service *service, struct nr_
     nr_link_init(&checker->checks);
     nr_op_init(&checker->stop_op, &stop_kind);
     checker->discovery = nr_discovery_start(service, io);
+    nr_timer_init(&checker->tick, &tick_kind);
+    if (service->conf->eject != NULL)
+        nr_timer_arm(io, &checker->tick, nr_io_now_ns(io) + service->conf->eject->interval_ns);
     checker->listening = true;
     nr_notices_listen(service, io);
     if (conf == NULL)
@@ -452,6 +466,7 @@ void nr_health_stop(struct nr_health_checker *checker, void (*stopped)(void *ctx
         nr_service_set_checker(checker->service, NULL);
         nr_service_unwatch(&checker->watch);
     }
+    nr_timer_disarm(checker->io, &checker->tick);
     checker->listening = !nr_notices_silence(checker->service, silenced, checker);
     nr_discovery_stop(checker->discovery, discovery_stopped, checker);
 }

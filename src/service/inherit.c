@@ -11,6 +11,7 @@ struct heritage {
     struct nr_instance instance;
     struct nr_balance_host host;
     struct nr_circuit *circuit; /* owned; NULL: none */
+    struct nr_eject_host eject;
 };
 
 static struct heritage *read_all(struct nr_service *from, uint32_t *ret_count)
@@ -21,8 +22,12 @@ static struct heritage *read_all(struct nr_service *from, uint32_t *ret_count)
     nr_assert(all != NULL);
     nr_spinlock_lock(&from->lock);
     for (uint32_t i = 0; i < from->set.count; i++)
-        if (from->instances[i].present)
-            all[count++] = (struct heritage){from->instances[i], from->hosts[i], NULL};
+        if (from->instances[i].present) {
+            all[count] = (struct heritage){from->instances[i], from->hosts[i], NULL, {0}};
+            if (from->outliers.eject.hosts != NULL)
+                all[count].eject = from->outliers.eject.hosts[i];
+            count++;
+        }
     nr_spinlock_unlock(&from->lock);
     *ret_count = count;
     return all;
@@ -75,6 +80,7 @@ static void take_over(struct nr_service *to, uint32_t i, const struct heritage *
     instance->warm_weight = from->instance.warm_weight;
     if (to->conf->health != NULL)
         instance->health = from->instance.health;
+    nr_outlier_inherit(to, i, &from->eject);
     if (from->circuit != NULL)
         nr_circuit_inherit(to, i, from->circuit);
 }

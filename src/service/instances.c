@@ -147,10 +147,18 @@ static void grow(struct nr_service *service, uint32_t room)
     struct nr_balance_host *hosts = zeroed(room, sizeof(*hosts)), *old_hosts;
     struct nr_select_host *select = zeroed(room, sizeof(*select)), *old_select;
     struct nr_circuit *circuits = NULL, *old_circuits;
+    struct nr_eject_host *ejects = NULL, *old_ejects;
+    bool *told = NULL, *old_told;
 
     if (service->conf->breaker != NULL && service->conf->breaker->scope == NR_BREAKER_PER_INSTANCE)
         circuits = zeroed(room, sizeof(*circuits));
+    if (service->conf->eject != NULL) {
+        ejects = zeroed(room, sizeof(*ejects));
+        told = zeroed(room, sizeof(*told));
+    }
     nr_spinlock_lock(&service->lock);
+    old_ejects = service->outliers.eject.hosts;
+    old_told = service->outliers.told;
     old_circuits = service->circuits.slots;
     old_instances = service->instances;
     old_hosts = service->hosts;
@@ -161,6 +169,12 @@ static void grow(struct nr_service *service, uint32_t room)
         if (circuits != NULL)
             memcpy(circuits, old_circuits, service->room * sizeof(*circuits));
     }
+    if (service->room > 0 && ejects != NULL) {
+        memcpy(ejects, old_ejects, service->room * sizeof(*ejects));
+        memcpy(told, old_told, service->room * sizeof(*told));
+    }
+    service->outliers.eject.hosts = ejects;
+    service->outliers.told = told;
     service->circuits.slots = circuits;
     service->instances = instances;
     service->hosts = hosts;
@@ -172,6 +186,8 @@ static void grow(struct nr_service *service, uint32_t room)
     free(old_hosts);
     free(old_select);
     free(old_circuits);
+    free(old_ejects);
+    free(old_told);
 }
 
 static enum nr_code make_room(struct nr_service *service, const struct plan *plan,
@@ -271,6 +287,10 @@ static void recount(struct nr_service *service)
     while (count > 0 && is_free(service, count - 1))
         count--;
     service->present = 0;
+    for (uint32_t i = 0; i < service->room; i++)
+        if (!service->instances[i].present)
+            nr_outlier_clear(service, i);
+    service->outliers.eject.count = count;
     for (uint32_t i = 0; i < count; i++) {
         service->present += service->instances[i].present;
     }

@@ -96,6 +96,42 @@ static void tell_circuit(struct nr_service *service, const struct nr_notice *not
         nr_service_tell(service, false, "circuit %sclosed%s", whose, only);
 }
 
+static void tell_full(struct nr_service *service, const struct nr_notice *notice)
+{
+    nr_service_tell(service, true,
+                    "bulkhead is full: %u calls under way, %u waiting; calls are refused",
+                    notice->instance, notice->route);
+}
+
+static void tell_ejected(struct nr_service *service, const struct nr_notice *notice)
+{
+    static const char *const why[] = {
+        [NR_EJECT_NOT] = "?",
+        [NR_EJECT_BY_5XX] = "5xx in a row",
+        [NR_EJECT_BY_GATEWAY] = "failures in a row",
+        [NR_EJECT_BY_RATE] = "it fails more often than the others",
+        [NR_EJECT_BY_LATENCY] = "it is slower than the others",
+    };
+    struct nr_instance_view view;
+
+    nr_service_instance(service, notice->instance, &view);
+    if (notice->kind == NR_NOTICE_BACK)
+        nr_service_tell(service, false, "instance %s is let back", view.text);
+    else
+        nr_service_tell(service, true, "instance %s is ejected: %s%s", view.text,
+                        why[notice->state], notice->observed ? " (observed only: it goes on)" : "");
+}
+
+static void tell(struct nr_service *service, const struct nr_notice *notice)
+{
+    switch ((enum nr_notice_kind)notice->kind) {
+    case NR_NOTICE_CIRCUIT: tell_circuit(service, notice); break;
+    case NR_NOTICE_FULL: tell_full(service, notice); break;
+    case NR_NOTICE_EJECTED:
+    case NR_NOTICE_BACK: tell_ejected(service, notice); break;
+    }
+}
+
 static void listen(struct nr_op *op)
 {
     struct nr_service *service = nr_container_of(op, struct nr_service, notices.op);
@@ -110,12 +146,7 @@ static void listen(struct nr_op *op)
     while (silenced == NULL && take(service, &notice, &lost)) {
         if (lost > 0)
             nr_service_tell(service, true, "%u changes of state went untold", lost);
-        if (notice.kind == NR_NOTICE_CIRCUIT)
-            tell_circuit(service, &notice);
-        else
-            nr_service_tell(service, true,
-                            "bulkhead is full: %u calls under way, %u waiting; calls are refused",
-                            notice.instance, notice.route);
+        tell(service, &notice);
     }
     if (silenced != NULL)
         silenced(service->notices.silenced_ctx);

@@ -46,6 +46,7 @@ void nr_service_look(struct nr_service *service, uint64_t now_ns, struct nr_serv
     view.queued = service->permits.bulkhead.queued;
     view.limit = service->permits.conf.concurrent;
     memcpy(view.refused, service->permits.refused, sizeof(view.refused));
+    view.ejections = service->outliers.ejections;
     view.repeats = service->repeats;
     view.repeats_unpaid = service->repeats_unpaid;
     view.retry_budget_left =

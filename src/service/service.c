@@ -87,6 +87,7 @@ enum nr_code nr_service_new(const struct nr_service_conf *conf, uint32_t id,
     service->warm_next_ns = NR_TIME_NEVER;
     service->budgeted = conf->retry.attempts > 1;
     service->guarded = conf->breaker != NULL;
+    service->ejects = conf->eject != NULL;
     service->adaptive = nr_bulkhead_is_adaptive(conf->bulkhead);
     nr_permits_init(service);
     service->by_route = conf->breaker != NULL && conf->breaker->scope == NR_BREAKER_PER_ROUTE;
@@ -116,6 +117,8 @@ void nr_service_free(struct nr_service *service)
     free(service->instances);
     free(service->hosts);
     free(service->select);
+    free(service->outliers.eject.hosts);
+    free(service->outliers.told);
     free(service->table);
     free(service);
 }
@@ -152,6 +155,7 @@ static void look_at(const struct nr_service *service, uint32_t instance,
     ret_view->configured_weight = from->weight;
     ret_view->force = from->force;
     ret_view->draining = from->draining;
+    ret_view->ejected = service->outliers.told != NULL && service->outliers.told[instance];
     ret_view->takes = host->up;
     ret_view->priority = from->priority;
     ret_view->in_flight = host->in_flight;
@@ -181,7 +185,8 @@ static uint32_t choose_sticky(const struct nr_service *service, const struct nr_
     for (uint32_t i = 0; i < service->set.count; i++) {
         const struct nr_instance *instance = &service->instances[i];
 
-        if (instance->token != pick->key || !instance->present || instance->hidden != 0)
+        if (instance->token != pick->key || !instance->present || instance->hidden != 0 ||
+            instance->ejected)
             continue;
         if (instance->addr.family == NR_ADDR_NONE || instance->force == NR_FORCE_DOWN ||
             (instance->health.state == NR_HEALTH_DOWN && instance->force != NR_FORCE_UP) ||
@@ -298,6 +303,9 @@ static uint32_t take(struct nr_service *service, struct nr_random *random, struc
     if (service->budgeted && !pick->repeat && !pick->stream)
         nr_retry_budget_request(&service->retry_budget, &service->conf->retry.budget.policy,
                                 pick->now_ns);
+    if (nr_unlikely(service->outliers.eject.ejected > 0) && service->outliers.told[instance] &&
+        !service->instances[instance].ejected)
+        pick->flags |= NR_RECORD_WOULD_EJECT;
     service->in_flight += !pick->stream;
     service->streams += pick->stream;
     service->hosts[instance].in_flight++;
@@ -369,6 +377,7 @@ void nr_service_report_by(struct nr_service *service, struct nr_random *random,
 {
     struct nr_permit *told = NULL;
     struct nr_io *bell = NULL;
+    bool ejected = false;
 
     nr_spinlock_lock(&service->lock);
     nr_assert(service->in_flight > 0);
@@ -376,6 +385,8 @@ void nr_service_report_by(struct nr_service *service, struct nr_random *random,
     give_back(service, report->instance, report->now_ns, report->latency_ns, report->ok);
     if (service->guarded)
         nr_circuit_report(service, report, random);
+    if (service->ejects)
+        ejected = nr_outlier_report(service, report, random);
     if (service->adaptive)
         nr_permit_learn(service, report);
     if (report->permit != NULL)
@@ -386,6 +397,8 @@ void nr_service_report_by(struct nr_service *service, struct nr_random *random,
     nr_service_ring(service, bell);
     if (nr_unlikely(told != NULL))
         nr_permit_tell(told, report->permit->io);
+    if (nr_unlikely(ejected))
+        nr_service_tables(service);
 }
 
 void nr_service_end_stream(struct nr_service *service, uint32_t instance, uint64_t now_ns,

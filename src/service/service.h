@@ -105,7 +105,8 @@ struct nr_instance_view {
     uint16_t check_status;
     enum nr_force force;
     bool draining;
-    bool takes; /* takes new calls now: by all of the above, its tier and its zone */
+    bool ejected; /* its answers are worse than the others' */
+    bool takes;   /* takes new calls now: by all of the above, its tier and its zone */
     uint32_t priority;
     uint64_t picks;
     uint64_t failures;
@@ -156,6 +157,7 @@ struct nr_service_view {
     uint64_t queued;    /* calls that wait for one */
     uint64_t limit;     /* permits */
     uint64_t refused[NR_PERMIT_REFUSALS];
+    uint64_t ejections;         /* since the start */
     uint64_t repeats;           /* attempts beyond the first, paid from the budget */
     uint64_t repeats_unpaid;    /* not made, because the budget was spent */
     uint64_t retry_budget_left; /* repeats that could be made now */

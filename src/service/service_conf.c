@@ -219,6 +219,9 @@ static const struct nr_schema_field service_fields[] = {
     {.name = "bulkhead", .type = NR_SCHEMA_SECTION, .flags = NR_SCHEMA_OPTIONAL,
      NR_SCHEMA_AT(struct nr_service_conf, bulkhead), .section = &nr_bulkhead_schema,
      .doc = "So many calls at once, and a queue before them. Without it: 1024 and 8192."},
+    {.name = "eject", .type = NR_SCHEMA_SECTION, .flags = NR_SCHEMA_OPTIONAL,
+     NR_SCHEMA_AT(struct nr_service_conf, eject), .section = &nr_eject_schema,
+     .doc = "Leave out instances that answer worse than the others (passive health)."},
     {.name = "pool", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_service_conf, pool),
      .section = &pool_schema, .doc = "Connections kept open to the instances."},
 };

@@ -15,6 +15,7 @@
 #include "service/balance_conf.h"
 #include "service/breaker_conf.h"
 #include "service/bulkhead_conf.h"
+#include "service/eject_conf.h"
 #include "service/retry_conf.h"
 
 struct nr_instance_conf {
@@ -115,6 +116,7 @@ struct nr_service_conf {
     struct nr_retry_conf retry;
     struct nr_service_breaker_conf *breaker;   /* NULL: none */
     struct nr_service_bulkhead_conf *bulkhead; /* NULL: the safety net */
+    struct nr_service_eject_conf *eject;       /* NULL: none */
     struct nr_pool_conf pool;
 };
 

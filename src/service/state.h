@@ -54,6 +54,7 @@ struct nr_instance {
     bool draining;
     bool doubted;          /* a call has failed since its last check: the next shall come soon */
     bool able;             /* could take calls by itself: see steer.c */
+    bool ejected;          /* left out by outlier.c */
     uint8_t hidden;        /* within one pick: see circuit.c */
     uint64_t warm_from_ns; /* slow start: since when; 0: none; NR_WARM_NEXT: from the next pick */
     uint32_t warm_weight;  /* … and its weight meanwhile, in NR_WEIGHT_UNIT */
@@ -110,11 +111,21 @@ struct nr_permits {
     uint64_t told_ns; /* when the log heard of a refusal; 0: never */
 };
 
+/* ---- outlier.c ---- */
+
+struct nr_outliers {
+    struct nr_eject eject; /* hosts: per slot; NULL: no section */
+    bool *told;            /* per slot: ejected, as far as steer.c and the log know */
+    uint64_t ejections;
+};
+
 /* ---- notice.c ---- */
 
 enum nr_notice_kind {
     NR_NOTICE_CIRCUIT,
-    NR_NOTICE_FULL, /* instance: calls in flight; route: waiting */
+    NR_NOTICE_FULL,    /* instance: calls in flight; route: waiting */
+    NR_NOTICE_EJECTED, /* state: enum nr_eject_why */
+    NR_NOTICE_BACK,
 };
 
 struct nr_notice {
@@ -171,12 +182,14 @@ struct nr_service {
     bool budgeted;          /* requests earn repeats */
     bool by_route;          /* circuits per route */
     bool guarded;           /* there are circuits */
+    bool ejects;            /* outliers are left out */
     bool adaptive;          /* the number of permits is learnt */
     bool noticed;           /* there are notices, and nobody is on the way */
     uint64_t warm_next_ns;  /* when shares must be worked out anew; NR_TIME_NEVER: not at all */
     struct nr_hash_table *table; /* NULL: the balancer has none */
     struct nr_balance_set set;   /* count: slots up to the last that is not FREE */
     struct nr_permits permits;
+    struct nr_outliers outliers;
     struct nr_retry_budget retry_budget;
     uint64_t repeats; /* as in struct nr_service_view */
     uint64_t repeats_unpaid;
@@ -198,6 +211,18 @@ void nr_permit_tell(struct nr_permit *first, const struct nr_io *own);
 
 /* With the lock held: a call is over, before its permit is given back. */
 void nr_permit_learn(struct nr_service *service, const struct nr_outcome *outcome);
+
+/* With the lock held: true if it has ejected somebody; unlocked, the caller owes
+ * nr_service_tables. */
+bool nr_outlier_report(struct nr_service *service, const struct nr_outcome *outcome,
+                       struct nr_random *random);
+
+/* Without the lock, once per interval. */
+void nr_outlier_tick(struct nr_service *service, uint64_t now_ns, struct nr_random *random);
+
+/* With the lock held: the slot has another instance, or none. */
+void nr_outlier_clear(struct nr_service *service, uint32_t slot);
+void nr_outlier_inherit(struct nr_service *to, uint32_t slot, const struct nr_eject_host *from);
 
 /* With the lock held: a circuit as it begins. */
 void nr_circuit_init(struct nr_service *service, struct nr_circuit *circuit, uint64_t now_ns);

@@ -29,7 +29,8 @@ static bool is_usable(const struct nr_instance *instance)
 
 static bool is_healthy(const struct nr_instance *instance)
 {
-    return instance->force == NR_FORCE_UP || instance->health.state != NR_HEALTH_DOWN;
+    return instance->force == NR_FORCE_UP ||
+           (instance->health.state != NR_HEALTH_DOWN && !instance->ejected);
 }
 
 /* Was any call ever made? Before that nobody is newer than the others. */

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to calls when a service fails: the stories over real sockets."""
+
+import threading
+import time
+
+import upstream
+from harness import main, sanitized, test
+
+
+def app(*ups, **more):
+    return {"app": {"instances": [up.address for up in ups], **more}}
+
+
+def policies(naru):
+    return naru.admin("/v1/services").json()["services"][0]["policies"]
+
+
+def record(naru, answer):
+    return naru.admin("/v1/requests/" + answer.header("X-Request-Id")).json()
+
+
+@test("a 503 is made good on another instance, and the client never sees it")
+def _(t):
+    bad = t.upstream(upstream.fixed(503, b"not now"))
+    good = t.upstream(upstream.echo())
+    naru = t.naru(services=app(bad, good, balance="round_robin"))
+    for _i in range(4):
+        answer = naru.request("PUT", "/", body=b"again" * 1000)
+        t.equal((answer.status, answer.body), (200, b"again" * 1000))
+    t.true(bad.requests, "the bad one was tried at all")
+    t.true(policies(naru)["retries"]["made"] >= 1, "and that is counted")
+
+
+@test("when all fail, the last answer is passed on as it is, and says that repeating is no use")
+def _(t):
+    up = t.upstream(upstream.fixed(503, b"closed for today"))
+    naru = t.naru(services=app(up, retry={"attempts": 3}))
+    answer = naru.request("GET", "/")
+    t.equal((answer.status, answer.body), (503, b"closed for today"))
+    t.equal(answer.header("X-Naru-Retry"), "no")
+    t.equal(len(up.requests), 3)
+    seen = record(naru, answer)
+    t.equal([a["status"] for a in seen["attempts"]], [503, 503, 503])
+    t.true(seen["ledger"]["backoff_ms"] > 0, "the ledger has the pauses")
+
+
+@test("a circuit opens, refuses without asking, probes and closes")
+def _(t):
+    state = {"status": 500}
+    up = t.upstream(upstream.each(lambda peer, request: peer.answer(state["status"], b"x")))
+    naru = t.naru(workers=2, services=app(
+        up, retry={"attempts": 1},
+        breaker={"open": "300ms", "jitter": "0%", "open_factor": 1, "probes": 2}))
+    for _i in range(5):
+        t.equal(naru.request("GET", "/").status, 500)
+    refused = naru.request("GET", "/")
+    t.equal((refused.status, refused.json()["reason"]), (503, "circuit_open"))
+    t.equal(refused.header("Retry-After"), "1")
+    t.equal(len(up.requests), 5)
+    if not sanitized():
+        t.true(record(naru, refused)["ledger"]["total_ms"] < 5, "refused at once")
+    t.equal(policies(naru)["circuits"][0]["state"], "open")
+    state["status"] = 200
+    t.eventually(lambda: naru.request("GET", "/").status == 200, "probes pass")
+    t.eventually(lambda: naru.request("GET", "/").status == 200 and
+                 policies(naru)["circuits"][0]["state"] == "closed", "it closes")
+    t.eventually(lambda: "circuit of instance" in naru.stderr(), "the log tells")
+
+
+@test("one dead instance of three never opens the circuit of all")
+def _(t):
+    bad = t.upstream(upstream.fixed(500, b"broken"))
+    good = [t.upstream(upstream.named(f"good-{i}")) for i in range(2)]
+    naru = t.naru(services=app(bad, *good, balance="round_robin", retry={"attempts": 1}, breaker={}))
+    answers = [naru.request("GET", "/").status for _i in range(60)]
+    t.equal(answers.count(500), 5)
+    t.equal(answers.count(200), 55)
+
+
+@test("a slow service is entered by so many at once, the next wait, the others are refused", timeout_s=120)
+def _(t):
+    gate = threading.Event()
+
+    def hold(peer, request):
+        gate.wait(30)
+        peer.answer(200, b"done")
+
+    up = t.upstream(upstream.each(hold))
+    quick = t.upstream(upstream.named("quick"))
+    naru = t.naru(workers=2,
+                  gateway={"routes": [{"match": {"path": "/slow"}, "service": "app"},
+                                      {"match": {"path": "/quick"}, "service": "quick"}]},
+                  services={"app": {"instances": [up.address], "retry": {"attempts": 1},
+                                    "bulkhead": {"concurrent": 2, "queue": 2, "wait": "20s"}},
+                            "quick": {"instances": [quick.address]}})
+    answers = []
+
+    def ask():
+        answers.append(naru.request("GET", "/slow", wait_s=40))
+
+    callers = [threading.Thread(target=ask) for _i in range(4)]
+    for caller in callers:
+        caller.start()
+    t.eventually(lambda: policies(naru)["bulkhead"]["queued"] == 2, "two are inside, two wait")
+    t.equal(policies(naru)["bulkhead"]["in_flight"], 2)
+    full = naru.request("GET", "/slow")
+    t.equal((full.status, full.json()["reason"]), (503, "bulkhead_full"))
+    t.equal(naru.request("GET", "/quick").status, 200, "nobody else is touched")
+    gate.set()
+    for caller in callers:
+        caller.join(30)
+    t.equal([a.status for a in answers], [200] * 4)
+    t.equal(policies(naru)["bulkhead"]["in_flight"], 0)
+
+
+@test("permits cross workers under load, and none is lost", timeout_s=120)
+def _(t):
+    up = t.upstream(upstream.slow(0.002, 200, b"ok"))
+    naru = t.naru(workers=2, services=app(
+        up, retry={"attempts": 1},
+        bulkhead={"concurrent": 3, "queue": 1000, "wait": "30s", "target": "0s"}))
+    wrong = []
+
+    def ask():
+        for _i in range(10):
+            answer = naru.request("GET", "/", wait_s=40)
+            if answer.status != 200:
+                wrong.append(answer.status)
+
+    callers = [threading.Thread(target=ask) for _i in range(16)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(60)
+    t.equal(wrong, [])
+    t.eventually(lambda: policies(naru)["bulkhead"]["in_flight"] == 0, "all permits are back")
+
+
+if __name__ == "__main__":
+    main()

@@ -74,6 +74,8 @@ static const struct reason_row rows[] = {
     [NR_REASON_QUEUE_SHED] = {"queue_shed", 503,
                               "The queue before the service does not get shorter, and those who "
                               "wait longest are refused."},
+    [NR_REASON_UPSTREAM_ERROR] = {"upstream_error", 502,
+                                  "Every attempt was answered with an error."},
 };
 
 _Static_assert(NR_COUNT(rows) == NR_REASONS, "every reason has its row");

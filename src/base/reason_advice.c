@@ -81,6 +81,9 @@ static const char *const advice[NR_REASONS] = {
                                 "bulkhead_full.",
     [NR_REASON_QUEUE_SHED] = "The wait was above bulkhead.target for a whole interval: as "
                              "bulkhead_full; waiting longer would not help.",
+    [NR_REASON_UPSTREAM_ERROR] =
+        "The service answers with errors, and its fallback hides them from "
+        "clients: look into its log at this time.",
     [NR_REASON_CIRCUIT_OPEN] =
         "Calls to the service failed or were slow: `/v1/services` shows which "
         "circuit and until when, the log why it opened; repair the service, "

@@ -229,6 +229,12 @@ bool nr_repeat_instead_of(struct nr_call *c, struct nr_head *head, bool ended)
         discard(c, head->status, ended);
         return true;
     }
+    if (c->conf->fallback != NULL && head->status >= 500) {
+        c->gives_up = true;
+        c->reason = NR_REASON_UPSTREAM_ERROR;
+        discard(c, head->status, ended);
+        return true;
+    }
     if (c->attempts > 1 || (c->record->flags & NR_RECORD_RETRY_BUDGET) != 0)
         nr_head_set(head, c->x.arena, NR_SPAN("X-Naru-Retry"), NR_SPAN("no"));
     return false;
@@ -270,6 +276,10 @@ void nr_repeat_go_on(struct nr_call *c, enum nr_end end)
     uint64_t now_ns = nr_io_now_ns(c->io);
 
     c->attempt.up = NULL;
+    if (c->gives_up) {
+        nr_call_finish(c, end);
+        return;
+    }
     if (now_ns >= c->resume_at_ns) {
         start(c, end);
         return;

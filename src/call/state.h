@@ -133,6 +133,7 @@ struct nr_call {
     bool over;           /* see above */
     bool owner_waits;    /* a send_body took less than it was given */
     bool fresh;          /* the next attempt must not use a pooled connection */
+    bool gives_up;       /* the discarded answer was the last: there is a fallback */
     bool came_as_repeat; /* whoever calls us is repeating already */
 };
 

@@ -45,6 +45,7 @@ struct nr_gateway_service {
     struct nr_arena memory;
     const struct nr_service_conf *conf; /* our own copy: no configuration is kept for it */
     struct nr_service *service;
+    struct nr_span fallback;           /* its body; in memory */
     uint32_t id;                       /* in records; set when it is published, then constant */
     uint32_t *instance_ids;            /* likewise: per instance */
     struct nr_health_checker *checker; /* control's; NULL: not running */

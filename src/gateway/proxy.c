@@ -300,7 +300,8 @@ static void up_end(struct nr_exchange *up, enum nr_end end)
     request->up = NULL;
     if (!request->down_over && !request->answer_passed && !request->local_answer) {
         if (!request->head_sent) {
-            nr_problem_call(request, up);
+            if (!nr_fallback_answer(request, reason))
+                nr_problem_call(request, up);
             pump_request(request);
         } else {
             if (!request->tunnel)

@@ -98,6 +98,9 @@ struct nr_problem {
 };
 void nr_problem_answer(struct nr_request *request, const struct nr_problem *problem);
 
+/* The service's fallback, if it has one for a call that ended so. False: nothing is answered. */
+bool nr_fallback_answer(struct nr_request *request, enum nr_reason reason);
+
 /* The same for a call that brought no answer, whose reason goes into the record. */
 void nr_problem_call(struct nr_request *request, const struct nr_exchange *call);
 

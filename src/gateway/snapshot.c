@@ -23,6 +23,25 @@ static const struct nr_schema *service_schema(void)
     return nr_services_conf_root.field.section;
 }
 
+/* Written out once, not in the middle of an outage. */
+static void render_fallback(struct nr_gateway_service *service)
+{
+    const struct nr_service_fallback_conf *conf = service->conf->fallback;
+    struct nr_json *json;
+    char *text;
+
+    if (conf == NULL)
+        return;
+    service->fallback = conf->body;
+    if (conf->json == NULL)
+        return;
+    json = nr_node_json(conf->json);
+    text = nr_json_dump(json, 0);
+    service->fallback = nr_arena_dup(&service->memory, nr_span_of(text));
+    free(text);
+    nr_json_free(json);
+}
+
 static enum nr_code service_new(const struct nr_service_conf *conf,
                                 struct nr_gateway_service **ret_service, struct nr_err *err)
 {
@@ -32,6 +51,7 @@ static enum nr_code service_new(const struct nr_service_conf *conf,
     atomic_init(&service->refs, 1);
     nr_arena_init(&service->memory, NULL, 0);
     service->conf = nr_section_copy(service_schema(), conf, &service->memory);
+    render_fallback(service);
     service->id = NR_ID_NONE;
     service->instance_ids = zeroed(conf->instance_count, sizeof(*service->instance_ids));
     code = nr_service_new(service->conf, 0, &service->service, err);

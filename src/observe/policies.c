@@ -144,6 +144,9 @@ void nr_policies_metrics(struct nr_expo *expo, const struct nr_gateway *gateway,
     retries(expo, gateway, now_ns);
     breakers(expo, gateway, now_ns);
     bulkheads(expo, gateway, now_ns);
+    nr_expo_family(expo, "naru_fallbacks", NR_EXPO_COUNTER,
+                   "Requests answered by their service's fallback.");
+    each_service(expo, gateway, now_ns, offsetof(struct nr_service_view, fallbacks));
     nr_expo_family(
         expo, "naru_ejections", NR_EXPO_COUNTER,
         "Times that an instance was left out because it answered worse than the others.");

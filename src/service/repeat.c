@@ -26,6 +26,13 @@ enum nr_retry_verdict nr_service_repeat(struct nr_service *service,
     return verdict;
 }
 
+void nr_service_fell_back(struct nr_service *service)
+{
+    nr_spinlock_lock(&service->lock);
+    service->fallbacks++;
+    nr_spinlock_unlock(&service->lock);
+}
+
 bool nr_service_has_other(struct nr_service *service, uint64_t tried)
 {
     bool found = false;
@@ -47,6 +54,7 @@ void nr_service_look(struct nr_service *service, uint64_t now_ns, struct nr_serv
     view.limit = service->permits.conf.concurrent;
     memcpy(view.refused, service->permits.refused, sizeof(view.refused));
     view.ejections = service->outliers.ejections;
+    view.fallbacks = service->fallbacks;
     view.repeats = service->repeats;
     view.repeats_unpaid = service->repeats_unpaid;
     view.retry_budget_left =

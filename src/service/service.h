@@ -157,6 +157,7 @@ struct nr_service_view {
     uint64_t queued;    /* calls that wait for one */
     uint64_t limit;     /* permits */
     uint64_t refused[NR_PERMIT_REFUSALS];
+    uint64_t fallbacks;         /* answered instead of the service */
     uint64_t ejections;         /* since the start */
     uint64_t repeats;           /* attempts beyond the first, paid from the budget */
     uint64_t repeats_unpaid;    /* not made, because the budget was spent */
@@ -190,6 +191,9 @@ uint32_t nr_service_pick_by(struct nr_service *service, struct nr_random *random
 enum nr_retry_verdict nr_service_repeat(struct nr_service *service,
                                         const struct nr_retry_facts *facts, uint64_t now_ns,
                                         uint16_t *ret_flag);
+
+/* A request was answered by the service's fallback. Any thread. */
+void nr_service_fell_back(struct nr_service *service);
 
 /* Is there an instance that takes calls and stands not in `tried` (as in struct nr_pick)? */
 bool nr_service_has_other(struct nr_service *service, uint64_t tried);

@@ -222,6 +222,9 @@ static const struct nr_schema_field service_fields[] = {
     {.name = "eject", .type = NR_SCHEMA_SECTION, .flags = NR_SCHEMA_OPTIONAL,
      NR_SCHEMA_AT(struct nr_service_conf, eject), .section = &nr_eject_schema,
      .doc = "Leave out instances that answer worse than the others (passive health)."},
+    {.name = "fallback", .type = NR_SCHEMA_SECTION, .flags = NR_SCHEMA_OPTIONAL,
+     NR_SCHEMA_AT(struct nr_service_conf, fallback), .section = &nr_fallback_schema,
+     .doc = "What is answered when no attempt brings an answer."},
     {.name = "pool", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_service_conf, pool),
      .section = &pool_schema, .doc = "Connections kept open to the instances."},
 };

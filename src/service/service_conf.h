@@ -16,6 +16,7 @@
 #include "service/breaker_conf.h"
 #include "service/bulkhead_conf.h"
 #include "service/eject_conf.h"
+#include "service/fallback_conf.h"
 #include "service/retry_conf.h"
 
 struct nr_instance_conf {
@@ -117,6 +118,7 @@ struct nr_service_conf {
     struct nr_service_breaker_conf *breaker;   /* NULL: none */
     struct nr_service_bulkhead_conf *bulkhead; /* NULL: the safety net */
     struct nr_service_eject_conf *eject;       /* NULL: none */
+    struct nr_service_fallback_conf *fallback; /* NULL: none */
     struct nr_pool_conf pool;
 };
 

@@ -193,6 +193,7 @@ struct nr_service {
     struct nr_retry_budget retry_budget;
     uint64_t repeats; /* as in struct nr_service_view */
     uint64_t repeats_unpaid;
+    uint64_t fallbacks;
     struct nr_circuits circuits;
     struct nr_notices notices;
 };

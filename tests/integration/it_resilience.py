@@ -137,5 +137,24 @@ def _(t):
     t.eventually(lambda: policies(naru)["bulkhead"]["in_flight"] == 0, "all permits are back")
 
 
+@test("payment is down: orders are answered by the fallback, and by the service when it is back")
+def _(t):
+    state = {"status": 503}
+    up = t.upstream(upstream.each(lambda peer, request: peer.answer(state["status"], b"paid")))
+    naru = t.naru(services=app(up, breaker={"open": "300ms", "jitter": "0%", "open_factor": 1},
+                               fallback={"status": 200, "json": {"orders": [], "degraded": True}}))
+    reasons = set()
+    for _i in range(12):
+        answer = naru.request("GET", "/")
+        t.equal((answer.status, answer.json()), (200, {"orders": [], "degraded": True}))
+        t.equal(answer.header("Content-Type"), "application/json")
+        reasons.add(answer.header("X-Naru-Fallback"))
+    t.equal(reasons, {"upstream_error", "circuit_open"})
+    t.true(len(up.requests) < 12, "the service is left alone")
+    t.equal(record(naru, answer)["reason"], "circuit_open")
+    state["status"] = 200
+    t.eventually(lambda: naru.request("GET", "/").body == b"paid", "the service again")
+
+
 if __name__ == "__main__":
     main()

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fallback.c - an answer in place of a service that has none: its circuit is open, its attempts are
+ * spent, or it is too busy. The record keeps the reason. */
+#include "gateway/request.h"
+
+static struct nr_span content_type(const struct nr_service_fallback_conf *conf)
+{
+    if (conf->content_type.len > 0)
+        return conf->content_type;
+    return conf->json != NULL ? NR_SPAN("application/json") : NR_SPAN("text/plain; charset=utf-8");
+}
+
+/* Not when the client is to blame, or when it is we who are going. */
+static bool is_wanted(enum nr_reason reason)
+{
+    return nr_reason_status(reason) >= 500 && reason != NR_REASON_DRAINING &&
+           reason != NR_REASON_LOOP;
+}
+
+bool nr_fallback_answer(struct nr_request *request, enum nr_reason reason)
+{
+    const struct nr_gateway_service *service = request->pools->service;
+    const struct nr_service_fallback_conf *conf = service->conf->fallback;
+    struct nr_arena *arena = request->down->arena;
+    struct nr_head head;
+
+    if (nr_likely(conf == NULL) || !is_wanted(reason))
+        return false;
+    nr_head_init_response(&head, arena, (uint16_t)conf->status);
+    if (service->fallback.len > 0)
+        nr_head_add(&head, arena, NR_SPAN("Content-Type"), content_type(conf));
+    nr_head_add(&head, arena, NR_SPAN("X-Naru-Fallback"), nr_span_of(nr_reason_name(reason)));
+    nr_service_fell_back(service->service);
+    request->record.reason = (uint16_t)reason;
+    request->record.flags |= NR_RECORD_FALLBACK;
+    nr_respond(request, &head, service->fallback);
+    return true;
+}

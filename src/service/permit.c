@@ -46,7 +46,7 @@ void nr_permit_init(struct nr_permit *permit, struct nr_service *service, struct
 
 /* ---- getting in, with the lock held ---- */
 
-static enum nr_reason reason_of(const struct nr_service *service, enum nr_bulkhead_verdict verdict)
+static int reason_of(const struct nr_service *service, enum nr_bulkhead_verdict verdict)
 {
     switch (verdict) {
     case NR_BULKHEAD_NO_TIME: return NR_REASON_DEADLINE;

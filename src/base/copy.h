@@ -25,7 +25,7 @@ static inline char *nr_copy(char *to, const char *from, size_t len)
     uint32_t first4, last4;
     uint16_t first2, last2;
 
-    if (__builtin_constant_p(len) || len > 32) {
+    if (len > 32 || (__builtin_constant_p(len) && len > 0)) {
         memcpy(to, from, len);
     } else if (len >= 16) {
         memcpy(first16, from, 16);

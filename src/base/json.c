@@ -174,12 +174,11 @@ void nr_json_each(const struct nr_json *object,
 {
     /* jansson's iterator takes no const, though it changes nothing. */
     json_t *of = (json_t *)(uintptr_t)peek(object);
-    const char *key;
-    json_t *value;
 
     if (object == NULL || !json_is_object(of))
         return;
-    json_object_foreach(of, key, value) each(ctx, key, (const struct nr_json *)value);
+    for (void *at = json_object_iter(of); at != NULL; at = json_object_iter_next(of, at))
+        each(ctx, json_object_iter_key(at), (const struct nr_json *)json_object_iter_value(at));
 }
 
 char *nr_json_dump(const struct nr_json *json, unsigned indent)

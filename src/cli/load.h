@@ -37,8 +37,8 @@ int nr_cli_load_quietly(const char *path, struct nr_diags *diags, struct nr_conf
 int nr_cli_load_files(const char *path, struct nr_cli_files *files, struct nr_config **ret_config);
 
 /* Load again for a process that runs: text (NULL: the file at path), printing nothing. diags gets
- * errors and warnings, sorted; files what was read. On failure *ret_config stays. Any thread, one at
- * a time. */
+ * errors and warnings, sorted; files what was read. On failure *ret_config stays. Any thread, one
+ * at a time. */
 enum nr_code nr_cli_reload(const char *path, const struct nr_span *text, struct nr_cli_files *files,
                            struct nr_diags *diags, struct nr_config **ret_config) NR_MUST_USE;
 

@@ -88,7 +88,7 @@ struct nr_callers_conf {
 extern const struct nr_schema_root nr_gateway_conf_root;
 extern const struct nr_schema_root nr_callers_conf_root;
 extern const struct nr_check_rules nr_gateway_check_rules;
-extern const struct nr_check_rules nr_guard_check_rules; /* limits and faults */
+extern const struct nr_check_rules nr_guard_check_rules;    /* limits and faults */
 extern const struct nr_check_rules nr_gateway_shadow_rules; /* shadow.c: who takes whose requests */
 
 /* Never NULL: without the section its defaults stand (no listener, no route). */

@@ -116,8 +116,8 @@ void nr_breaker_report(struct nr_breaker *b, const struct nr_breaker_conf *conf,
  * become stale. */
 void nr_breaker_force(struct nr_breaker *b, enum nr_breaker_mode mode, uint64_t now_ns);
 
-/* `to` begins with what `from` knows. Tickets of `from` are reported to `from` alone, so none is out:
- * probes are let through anew. */
+/* `to` begins with what `from` knows. Tickets of `from` are reported to `from` alone, so none is
+ * out: probes are let through anew. */
 void nr_breaker_inherit(struct nr_breaker *to, const struct nr_breaker *from);
 
 /* For how long it is certain to refuse, for Retry-After; 0 when it may let pass. */

@@ -148,23 +148,22 @@ static int write_config(char *to, size_t size, const struct stage_conf *conf)
         "\"10.0.1.1:7000\"", "\"10.0.1.1:7000\"", "\"10.0.1.1:7000\", \"10.0.1.2:7000\"",
         "\"10.0.1.1:7000\", \"10.0.1.2:7000\", \"10.0.1.3:7000\""};
 
-    return snprintf(to, size,
-                    "gateway: { listen: [{ address: \"10.0.0.1:8080\"%s%s }],\n"
-                    "  routes: [{ match: { %s }, service: app%s%s }]%s%s }\n"
-                    "services: { app: { instances: [%s], balance: round_robin%s%s } }\n"
-                    "limits: { %s }\n",
-                    comma(conf->listen), more(conf->listen),
-                    conf->match == NULL ? "path: \"/*\"" : conf->match, comma(conf->route),
-                    more(conf->route), comma(conf->gateway), more(conf->gateway),
-                    instances[conf->instances], comma(conf->service), more(conf->service),
-                    more(conf->limits));
+    return snprintf(
+        to, size,
+        "gateway: { listen: [{ address: \"10.0.0.1:8080\"%s%s }],\n"
+        "  routes: [{ match: { %s }, service: app%s%s }]%s%s }\n"
+        "services: { app: { instances: [%s], balance: round_robin%s%s } }\n"
+        "limits: { %s }\n",
+        comma(conf->listen), more(conf->listen), conf->match == NULL ? "path: \"/*\"" : conf->match,
+        comma(conf->route), more(conf->route), comma(conf->gateway), more(conf->gateway),
+        instances[conf->instances], comma(conf->service), more(conf->service), more(conf->limits));
 }
 
 static void load_config(struct stage *s, const struct stage_conf *conf)
 {
     static const struct nr_schema_root *const roots[] = {
-        &nr_gateway_conf_root, &nr_callers_conf_root, &nr_services_conf_root,
-        &nr_observe_conf_root, &nr_limits_conf_root};
+        &nr_gateway_conf_root, &nr_callers_conf_root, &nr_services_conf_root, &nr_observe_conf_root,
+        &nr_limits_conf_root};
     char text[4096];
     struct nr_arena arena;
     struct nr_diags diags;

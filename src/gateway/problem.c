@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "gateway/request.h"
+#include <inttypes.h>
 
+#include "gateway/request.h"
 #include "naru/span.h"
 
 /* Everything put into the text is our own constant or an id of checked characters, so
@@ -53,8 +54,8 @@ void nr_problem_call(struct nr_request *request, const struct nr_exchange *call)
     request->record.reason = (uint16_t)reason;
     if (reason == NR_REASON_CIRCUIT_OPEN && wait_ns > 0) {
         problem.extra_name = NR_SPAN("Retry-After");
-        problem.extra_value = nr_arena_printf(request->down->arena, "%llu",
-                                              (unsigned long long)(wait_ns / 1000000000 + 1));
+        problem.extra_value =
+            nr_arena_printf(request->down->arena, "%" PRIu64, wait_ns / 1000000000 + 1);
     }
     nr_problem_answer(request, &problem);
 }

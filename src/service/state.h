@@ -82,8 +82,6 @@ struct nr_service_watch {
     bool removing;
 };
 
-/* Padded on purpose: the lock begins a cache line of its own. */
-/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 /* ---- circuit.c ---- */
 
 struct nr_circuit {
@@ -151,6 +149,8 @@ struct nr_notices {
     void *silenced_ctx;
 };
 
+/* Padded on purpose: the lock begins a cache line of its own. */
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct nr_service {
     const struct nr_service_conf *conf;
     uint32_t id;

@@ -152,6 +152,7 @@ services:
   origin:
     instances: ["127.0.0.1:{origin}"]
     pool: {{ max_idle: 4096, max_connections: 8192 }}
+    bulkhead: {{ concurrent: 8192 }}  # the peers bound nothing here
 observe: {{ metrics: true, access_log: {log} }}
 admin: {{ listen: "127.0.0.1:{admin}" }}
 '''

@@ -109,9 +109,11 @@ static int load_scenario(struct simulation *s)
 static void beside_scenario(const struct simulation *s, char *to, size_t room)
 {
     const char *path = s->args->words[0], *slash = strrchr(path, '/');
-    int dir = slash == NULL || s->scenario.naru.ptr[0] == '/' ? 0 : (int)(slash - path) + 1;
+    struct nr_span naru = s->scenario.naru;
+    int dir =
+        slash == NULL || nr_span_starts_with(naru, NR_SPAN("/")) ? 0 : (int)(slash - path) + 1;
 
-    snprintf(to, room, "%.*s%s", dir, path, s->scenario.naru.ptr);
+    snprintf(to, room, "%.*s%.*s", dir, path, (int)naru.len, naru.len > 0 ? naru.ptr : "");
 }
 
 static int load_config(struct simulation *s)

@@ -415,6 +415,15 @@ class Naru:
         return wire.request(self.admin_port, method, target, wait_s=wait_s,
                             host=f"127.0.0.1:{self.admin_port}", **more)
 
+    def record(self, request_id, within_s=10.0):
+        """The record of a request; a client may have its answer a moment before it is made."""
+        deadline_s = time.monotonic() + within_s
+        while (answer := self.admin(f"/v1/requests/{request_id}")).status != 200:
+            if time.monotonic() > deadline_s:
+                raise AssertionError(f"no record of {request_id} within {within_s} s")
+            time.sleep(0.01)
+        return answer.json()
+
     def metrics(self):
         """{'name{labels}': value} of /metrics."""
         values = {}

@@ -285,7 +285,7 @@ def _(t):
     t.equal(line["instance"], up.address)
     t.equal(line["request_id"], answer.header("X-Request-Id"))
     t.matches(line["timestamp"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
-    record = naru.admin("/v1/requests/" + line["request_id"]).json()
+    record = naru.record(line["request_id"])
     t.equal(record["status"], 201)
     t.equal([a["result"] for a in record["attempts"]], ["answered"])
     t.equal(naru.metrics()['naru_requests_total{route="/*",method="POST",class="2xx"}'], 1)

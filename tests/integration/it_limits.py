@@ -46,13 +46,6 @@ def rush(naru, connections, each, fields=()):
     return statuses
 
 
-def record_of(t, naru, answer):
-    """A client may have its answer a moment before the record is made."""
-    path = f"/v1/requests/{answer.header('X-Request-Id')}"
-    t.eventually(lambda: naru.admin(path).status == 200, "the record")
-    return naru.admin(path).json()
-
-
 @test("a log of 100/min admits exactly 100 on four workers")
 def _(t):
     naru = t.naru(workers=4, services=app(t), gateway={"routes": [
@@ -101,7 +94,7 @@ def _(t):
     t.true(0 < int(answer.header("Retry-After")) <= 7200, "Retry-After")
     t.equal(int(re.search(r"t=(\d+)$", answer.header("RateLimit"))[1]),
             int(answer.header("Retry-After")), "t and Retry-After name one moment")
-    record = record_of(t, naru, answer)
+    record = naru.record(answer.header("X-Request-Id"))
     t.equal(record["limits"], [{"name": "one", "left": 0}])
     t.eventually(lambda: any(line.get("limit") == "one" for line in naru.access_log()),
                  "the access log names it")
@@ -174,7 +167,7 @@ def _(t):
     answer = naru.request(fields=[("X-Chaos", "delay")])
     t.equal(answer.status, 200)
     t.true(time.monotonic() - began >= 0.3, "it was held")
-    record = record_of(t, naru, answer)
+    record = naru.record(answer.header("X-Request-Id"))
     t.true(any("on purpose" in note for note in record["notes"]), str(record["notes"]))
     t.raises((wire.Closed, OSError), naru.request, fields=[("X-Chaos", "reset")])
     t.eventually(lambda: naru.metrics()['naru_faults_total{kind="reset"}'] == 1, "counted")

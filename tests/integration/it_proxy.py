@@ -365,7 +365,7 @@ def _(t):
     t.equal((line["user_agent"], line["ip"]), ('te"st\\', "127.0.0.1"))
     t.true(line["duration_ms"] >= 0, "a duration")
     t.matches(line["timestamp"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z$")
-    record = naru.admin(f"/v1/requests/{request_id}").json()
+    record = naru.record(request_id)
     t.equal((record["status"], record["path"]), (201, "/things/7"))
     total = sum(v for k, v in naru.metrics().items() if k.startswith("naru_requests_total"))
     t.equal(total, 1)

@@ -207,9 +207,9 @@ def _(t):
     reload(t, naru)
     for _ in range(9):
         naru.request()
-    metrics = naru.metrics()
-    t.equal(metrics['naru_requests_total{route="/*",method="GET",class="2xx"}'], 10)
-    record = naru.admin("/v1/requests/" + first.header("X-Request-Id")).json()
+    t.eventually(lambda: naru.metrics()['naru_requests_total{route="/*",method="GET",class="2xx"}'] == 10,
+                 "all ten are counted, the first too")
+    record = naru.record(first.header("X-Request-Id"))
     t.equal((record["route"], record["service"], record["attempts"][0]["instance"]),
             ("/*", "a", a.address))
     counted = [naru.metrics().get(f'naru_upstream_attempts_total{{service="a",instance="{up.address}",'

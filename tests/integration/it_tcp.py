@@ -127,7 +127,7 @@ def _(t):
     t.equal((line["bytes_in"], line["bytes_out"]), (100_008, 100_008))
     t.equal((line["upstream"], line["ip"], line["level"]), ("db", "127.0.0.1", "info"))
     t.true("status" not in line and "method" not in line, "no word of HTTP")
-    record = naru.admin(f"/v1/requests/{line['request_id']}").json()
+    record = naru.record(line["request_id"])
     t.equal((record["protocol"], record["bytes_in"], record["tunnel"]), ("tcp", 100_008, True))
     t.equal(record["attempts"][0]["result"], "connected")
     metrics = naru.metrics()

@@ -51,6 +51,8 @@ static const struct reason_row rows[] = {
                                "path, host or URL."},
     [NR_REASON_PROXY_HEADER] = {"proxy_header", 400,
                                 "The PROXY header is missing, malformed or not to be trusted."},
+    [NR_REASON_TOO_MANY_CONNECTIONS] = {"too_many_connections", 429,
+                                        "The client's address has too many connections."},
     [NR_REASON_RATE_LIMITED] = {"rate_limited", 429, "A rate limit is used up."},
     [NR_REASON_LIMIT_KEY_MISSING] = {"limit_key_missing", 400,
                                      "The request lacks what one of its limits counts by."},

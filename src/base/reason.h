@@ -54,6 +54,7 @@ enum nr_reason {
     NR_REASON_QUEUE_TIMEOUT,      /* 503: waited for a permit for as long as is allowed */
     NR_REASON_QUEUE_SHED,         /* 503: the queue does not get shorter; the oldest are cut off */
     NR_REASON_UPSTREAM_ERROR,     /* 502: all answers were errors, and there is a fallback */
+    NR_REASON_TOO_MANY_CONNECTIONS, /* 429: a TCP connection of a client that has too many */
     NR_REASONS
 };
 

@@ -74,6 +74,10 @@ static const char *const advice[NR_REASONS] = {
                               "requests do not get there.",
     [NR_REASON_PROXY_HEADER] = "Who connects must send a PROXY header and be in trusted_proxies; "
                                "or set proxy_protocol: off.",
+    [NR_REASON_TOO_MANY_CONNECTIONS] =
+        "One address holds limits.max_client_connections: an attack, a client that leaks, or many "
+        "behind "
+        "one address (raise it, or name the proxy in trusted_proxies).",
     [NR_REASON_BULKHEAD_FULL] = "The service is slower than its load: find out why (latency in "
                                 "`/metrics`), add instances, or raise bulkhead.concurrent if it "
                                 "bears more.",

@@ -90,6 +90,7 @@ static enum nr_code listener_open(struct nr_gateway *gateway,
 {
     struct nr_gateway_listener *listener = calloc(1, sizeof(*listener));
     struct nr_listen_conf listen = {.unix_mode = conf->unix_mode};
+    uint64_t key[2];
     enum nr_code code;
 
     nr_assert(listener != NULL);
@@ -108,6 +109,8 @@ static enum nr_code listener_open(struct nr_gateway *gateway,
         nr_gateway_listener_unref(listener);
         return code;
     }
+    nr_io_entropy(gateway->engines[0], key, sizeof(key));
+    listener->crowd = nr_crowd_new(key);
     listener->address = nr_listener_address(listener->listener);
     if (listener->address.path != NULL)
         listener->address.path = listen.address.path;
@@ -120,6 +123,7 @@ void nr_gateway_listener_unref(struct nr_gateway_listener *listener)
     if (listener == NULL ||
         atomic_fetch_sub_explicit(&listener->refs, 1, memory_order_acq_rel) != 1)
         return;
+    nr_crowd_free(listener->crowd);
     free(listener->text);
     free(listener);
 }

@@ -15,11 +15,21 @@ static const struct nr_schema_word none_word[] = {
     {NULL, 0, NULL},
 };
 
+static const struct nr_schema_word auto_client_connections[] = {
+    {"auto", 0, "half of max_connections, at least 1024"},
+    {NULL, 0, NULL},
+};
+
 static const struct nr_schema_field limits_fields[] = {
     {.name = "max_connections", .type = NR_SCHEMA_U32,
      NR_SCHEMA_AT(struct nr_listen_limits_conf, max_connections),
      .value = "65536", .min = "1", .max = "4194304",
      .doc = "Connections open at once; further ones wait in the system's queue."},
+    {.name = "max_client_connections", .type = NR_SCHEMA_U32,
+     NR_SCHEMA_AT(struct nr_listen_limits_conf, max_client_connections),
+     .value = "auto", .min = "1", .max = "4194304", .words = auto_client_connections,
+     .doc = "Those of them that one IPv4 address, or one IPv6 network of 64 bits, may have; further ones are "
+            "closed. trusted_proxies have no such bound."},
     {.name = "max_head", .type = NR_SCHEMA_SIZE,
      NR_SCHEMA_AT(struct nr_listen_limits_conf, max_head_bytes),
      .value = "16KiB", .min = "1KiB", .max = "64KiB",
@@ -86,7 +96,7 @@ static const struct nr_schema_field tcp_fields[] = {
 static const struct nr_schema tcp_schema = {
     .title = "TCP",
     .doc = "Each connection is passed to one instance, byte by byte, whatever it speaks. Of the "
-           "limits, max_connections holds, and header_timeout for a PROXY header.",
+           "limits, max_connections and max_client_connections hold, and header_timeout for a PROXY header.",
     NR_SCHEMA_FIELDS(tcp_fields, struct nr_tcp_listen_conf),
     .shorthand = "service",
 };

@@ -30,6 +30,7 @@ enum nr_reload {
 struct nr_listen_limits_conf {
     struct nr_section at;
     uint32_t max_connections;
+    uint32_t max_client_connections; /* 0: auto */
     uint32_t max_fields;
     uint64_t max_head_bytes;
     uint64_t max_body_bytes;    /* NR_CONF_NONE: unlimited */

@@ -56,6 +56,7 @@ struct nr_gateway_listener {
     char *text; /* as configured, in normal form: what tells listeners apart */
     struct nr_listener *listener;
     struct nr_addr address; /* bound; a Unix path points into text */
+    struct nr_crowd *crowd; /* owned; shared by the workers */
     uint32_t id;
     _Atomic uint32_t accepting; /* workers that may still ask it for connections */
 };

@@ -15,8 +15,20 @@ static struct nr_proxy_in_conf proxy_in(const struct nr_gateway_listen_conf *lis
                                      listen->trusted_proxy_count, listen->trusted_proxies};
 }
 
+enum { CLIENT_CONNECTIONS_LEAST = 1024 }; /* auto: a few are nobody's flood */
+
+/* Of all workers together: they share the crowd. */
+static uint32_t client_connections_max(const struct nr_listen_limits_conf *limits)
+{
+    uint32_t half = limits->max_connections / 2;
+
+    if (limits->max_client_connections > 0)
+        return limits->max_client_connections;
+    return half > CLIENT_CONNECTIONS_LEAST ? half : CLIENT_CONNECTIONS_LEAST;
+}
+
 static struct nr_server_conf server_conf(const struct nr_gateway_listen_conf *listen,
-                                         uint32_t workers)
+                                         struct nr_crowd *crowd, uint32_t workers)
 {
     const struct nr_listen_limits_conf *limits = &listen->limits;
     struct nr_server_conf conf = nr_server_conf_default;
@@ -35,10 +47,13 @@ static struct nr_server_conf server_conf(const struct nr_gateway_listen_conf *li
             (uint64_t)((double)limits->min_rate.count * 1e9 / (double)limits->min_rate.per_ns);
     conf.half_close = listen->half_close == NR_HALF_CLOSE_ALLOW;
     conf.proxy_in = proxy_in(listen);
+    conf.crowd = crowd;
+    conf.client_connections_max = client_connections_max(limits);
     return conf;
 }
 
-static struct nr_tcp_conf tcp_conf(const struct nr_gateway_listen_conf *listen, uint32_t workers)
+static struct nr_tcp_conf tcp_conf(const struct nr_gateway_listen_conf *listen,
+                                   struct nr_crowd *crowd, uint32_t workers)
 {
     uint64_t idle_ns = listen->tcp->idle_timeout_ns;
 
@@ -47,6 +62,8 @@ static struct nr_tcp_conf tcp_conf(const struct nr_gateway_listen_conf *listen, 
         .idle_timeout_ns = idle_ns == NR_CONF_NONE ? 0 : idle_ns,
         .header_timeout_ns = listen->limits.header_timeout_ns,
         .proxy_in = proxy_in(listen),
+        .crowd = crowd,
+        .client_connections_max = client_connections_max(&listen->limits),
     };
 }
 
@@ -90,7 +107,7 @@ static void serve_tcp(struct nr_gateway_port *port)
 
     port->tcp_service = service_named(worker->view->snapshot, port->conf->tcp->service);
     port->tcp_owner = (struct nr_tcp_owner){tcp_lend, tcp_over};
-    port->tcp_conf = tcp_conf(port->conf, worker->share);
+    port->tcp_conf = tcp_conf(port->conf, port->listener->crowd, worker->share);
     if (port->tcp != NULL) {
         nr_tcp_reconfigure(port->tcp);
         return;
@@ -106,7 +123,7 @@ static void serve_http(struct nr_gateway_port *port)
     struct nr_gateway_worker *worker = port->worker;
 
     port->handler = (struct nr_handler){nr_proxy_request, nr_proxy_refused};
-    port->server_conf = server_conf(port->conf, worker->share);
+    port->server_conf = server_conf(port->conf, port->listener->crowd, worker->share);
     if (port->server != NULL) {
         nr_server_reconfigure(port->server);
         return;

@@ -21,6 +21,8 @@ struct nr_tcp_conf {
     uint64_t idle_timeout_ns;   /* without a byte either way; 0: none */
     uint64_t header_timeout_ns; /* for the PROXY header, from accept on */
     struct nr_proxy_in_conf proxy_in;
+    struct nr_crowd *crowd;          /* as in struct nr_server_conf */
+    uint32_t client_connections_max; /* likewise */
 };
 
 /* Who lends the service to each stream, and gets its record. */
@@ -54,7 +56,7 @@ void nr_tcp_on_drained(struct nr_tcp *tcp, void (*drained)(void *ctx), void *ctx
 /* Only after drained. NULL is fine. */
 void nr_tcp_free(struct nr_tcp *tcp);
 
-/* accepted, open and proxy_refused; a stream is no request. */
+/* accepted, open, proxy_refused and crowded; a stream is no request. */
 const struct nr_server_counts *nr_tcp_counts(const struct nr_tcp *tcp);
 
 #endif

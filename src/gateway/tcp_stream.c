@@ -84,6 +84,8 @@ void nr_tcp_stream_settle(struct nr_tcp_stream *stream)
     nr_buf_put(nr_io_bufs(tcp->io), stream->client.buf);
     nr_buf_put(nr_io_bufs(tcp->io), stream->service.buf);
     nr_list_remove(&stream->link);
+    if (stream->counted)
+        nr_crowd_leave(tcp->conf->crowd, &stream->peer);
     free(stream);
     nr_tcp_stream_gone(tcp);
 }
@@ -274,6 +276,21 @@ static void on_connect(struct nr_op *op)
 
 /* ---- the beginning ---- */
 
+/* Who it comes from is known. */
+static void begin(struct nr_tcp_stream *stream)
+{
+    const struct nr_tcp_conf *conf = stream->tcp->conf;
+
+    if (conf->crowd != NULL && !nr_proxy_in_trusts(&conf->proxy_in, &stream->peer) &&
+        !nr_crowd_enter(conf->crowd, &stream->peer, conf->client_connections_max,
+                        &stream->counted)) {
+        nr_cell_add(&stream->tcp->counts.crowded, 1);
+        nr_tcp_stream_end(stream, NR_REASON_TOO_MANY_CONNECTIONS, NR_CLOSE_RESET);
+        return;
+    }
+    connect_to_one(stream, NR_REASON_NONE);
+}
+
 void nr_tcp_stream_header(struct nr_tcp_stream *stream, int32_t result)
 {
     struct nr_tcp_end *client = &stream->client;
@@ -303,7 +320,7 @@ void nr_tcp_stream_header(struct nr_tcp_stream *stream, int32_t result)
         nr_buf_put(nr_io_bufs(io_of(stream)), client->buf);
         client->buf = NULL;
     }
-    connect_to_one(stream, NR_REASON_NONE);
+    begin(stream);
 }
 
 static void begin_record(struct nr_tcp_stream *stream)
@@ -343,7 +360,7 @@ void nr_tcp_stream_open(struct nr_tcp *tcp, struct nr_sock *sock, const struct n
         nr_cell_add(&tcp->counts.proxy_refused, 1);
         nr_tcp_stream_end(stream, NR_REASON_PROXY_HEADER, NR_CLOSE_RESET);
     } else if (stream->proxy_in == NR_PROXY_IN_OFF) {
-        connect_to_one(stream, NR_REASON_NONE);
+        begin(stream);
     } else {
         stream->deadline_ns = nr_io_now_ns(tcp->io) + tcp->conf->header_timeout_ns;
         nr_tcp_end_recv(&stream->client);

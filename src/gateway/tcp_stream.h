@@ -52,6 +52,7 @@ struct nr_tcp_stream {
     uint32_t instance;   /* NR_INSTANCE_NONE: none is held */
     uint8_t state;       /* enum nr_tcp_state */
     uint8_t proxy_in;    /* enum nr_proxy_in_mode, in HEADER */
+    bool counted;        /* in the crowd */
     bool timed_out;      /* the connect under way was cancelled by the timer */
     struct nr_record record;
 };

@@ -115,6 +115,7 @@ static void add_counts(struct nr_server_counts *sum, const struct nr_server_coun
     sum->requests += __atomic_load_n(&counts->requests, __ATOMIC_RELAXED);
     sum->refused += __atomic_load_n(&counts->refused, __ATOMIC_RELAXED);
     sum->proxy_refused += __atomic_load_n(&counts->proxy_refused, __ATOMIC_RELAXED);
+    sum->crowded += __atomic_load_n(&counts->crowded, __ATOMIC_RELAXED);
     sum->open += __atomic_load_n(&counts->open, __ATOMIC_RELAXED);
     sum->active += __atomic_load_n(&counts->active, __ATOMIC_RELAXED);
 }

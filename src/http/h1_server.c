@@ -270,6 +270,22 @@ static void refuse_proxy(struct nr_server_conn *sc)
     nr_h1_close(&sc->h, NR_CLOSE_GRACEFUL);
 }
 
+/* Who it comes from is known: has that client too many connections? */
+static bool is_crowded(struct nr_server_conn *sc)
+{
+    const struct nr_server_conf *conf = sc->server->conf;
+
+    return conf->crowd != NULL && !nr_proxy_in_trusts(&conf->proxy_in, &sc->peer) &&
+           !nr_crowd_enter(conf->crowd, &sc->peer, conf->client_connections_max, &sc->counted);
+}
+
+/* No answer: whoever does this shall cost as little as can be. */
+static void turn_away(struct nr_server_conn *sc)
+{
+    nr_cell_add(&sc->server->counts.crowded, 1);
+    nr_h1_close(&sc->h, NR_CLOSE_RESET);
+}
+
 /* Take the PROXY header off, before anything else. False: it is not complete, or was refused. The
  * header timeout of the first request, armed at accept, covers it. */
 static bool take_proxy_header(struct nr_server_conn *sc)
@@ -289,7 +305,10 @@ static bool take_proxy_header(struct nr_server_conn *sc)
     c->in->begin += (uint32_t)used;
     nr_h1_in_release(c);
     sc->proxy_in = NR_PROXY_IN_OFF;
-    return true;
+    if (!is_crowded(sc))
+        return true;
+    turn_away(sc);
+    return false;
 }
 
 /* Start the request that stands in the buffer, if it is complete; else read on. */
@@ -450,6 +469,8 @@ static void gone(struct nr_h1_conn *c)
 {
     struct nr_server_conn *sc = conn_of(c);
 
+    if (sc->counted)
+        nr_crowd_leave(sc->server->conf->crowd, &sc->peer);
     nr_server_conn_gone(sc);
     free(sc);
 }
@@ -479,11 +500,11 @@ static void on_watch(struct nr_op *op)
 
 static const struct nr_op_kind watch_kind = {on_watch, "h1.watch"};
 
-/* Not from a network that may connect here. Freed in a turn of its own, as accepting goes on. */
-static void refuse_unserved(struct nr_server_conn *sc)
+/* Freed in a turn of its own, as accepting goes on. */
+static void close_unserved(struct nr_server_conn *sc, void (*how)(struct nr_server_conn *sc))
 {
     nr_h1_enter(&sc->h);
-    refuse_proxy(sc);
+    how(sc);
     sc->h.busy = false;
     nr_h1_kick(&sc->h);
 }
@@ -504,7 +525,11 @@ void nr_server_conn_open(struct nr_server *server, struct nr_sock *sock, const s
     nr_cell32_add(&server->counts.open, 1);
     sc->proxy_in = (uint8_t)nr_proxy_in_from(&server->conf->proxy_in, peer);
     if (nr_unlikely(sc->proxy_in == NR_PROXY_IN_REFUSE)) {
-        refuse_unserved(sc);
+        close_unserved(sc, refuse_proxy);
+        return;
+    }
+    if (sc->proxy_in == NR_PROXY_IN_OFF && nr_unlikely(is_crowded(sc))) {
+        close_unserved(sc, turn_away);
         return;
     }
     nr_sock_watch_close(sock, &sc->watch);

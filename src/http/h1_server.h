@@ -42,6 +42,7 @@ struct nr_server_conn {
     bool client_closes; /* the client asked for it, or speaks HTTP/1.0 */
     bool peer_fin;      /* perhaps behind unread bytes */
     uint8_t proxy_in;   /* enum nr_proxy_in_mode: a PROXY header is still due; OFF: none */
+    bool counted;       /* in the crowd */
 };
 
 _Static_assert(sizeof(struct nr_server_conn) + 96 + 2 * 16 <= 500, "idle connection");

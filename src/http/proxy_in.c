@@ -3,14 +3,21 @@
 
 #include <string.h>
 
+bool nr_proxy_in_trusts(const struct nr_proxy_in_conf *conf, const struct nr_addr *peer)
+{
+    for (uint32_t i = 0; i < conf->trusted_count; i++)
+        if (nr_cidr_contains(&conf->trusted[i], peer))
+            return true;
+    return false;
+}
+
 enum nr_proxy_in_mode nr_proxy_in_from(const struct nr_proxy_in_conf *conf,
                                        const struct nr_addr *peer)
 {
     if (conf->mode == NR_PROXY_IN_OFF || peer->family == NR_ADDR_UNIX)
         return conf->mode;
-    for (uint32_t i = 0; i < conf->trusted_count; i++)
-        if (nr_cidr_contains(&conf->trusted[i], peer))
-            return conf->mode;
+    if (nr_proxy_in_trusts(conf, peer))
+        return conf->mode;
     return conf->mode == NR_PROXY_IN_REQUIRE ? NR_PROXY_IN_REFUSE : NR_PROXY_IN_OFF;
 }
 

@@ -6,6 +6,8 @@
 #ifndef NR_HTTP_PROXY_IN_H
 #define NR_HTTP_PROXY_IN_H
 
+#include <stdbool.h>
+
 #include "codec/proxy_protocol.h"
 #include "io/addr.h"
 
@@ -21,6 +23,9 @@ struct nr_proxy_in_conf {
     uint32_t trusted_count;
     const struct nr_cidr *trusted;
 };
+
+/* Is it in one of the trusted networks? */
+bool nr_proxy_in_trusts(const struct nr_proxy_in_conf *conf, const struct nr_addr *peer);
 
 /* What holds for a new connection from this peer. */
 enum nr_proxy_in_mode nr_proxy_in_from(const struct nr_proxy_in_conf *conf,

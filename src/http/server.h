@@ -3,6 +3,7 @@
 #ifndef NR_HTTP_SERVER_H
 #define NR_HTTP_SERVER_H
 
+#include "http/crowd.h"
 #include "http/exchange.h"
 #include "http/proxy_in.h"
 #include "io/io.h"
@@ -20,6 +21,8 @@ struct nr_server_conf {
     uint64_t tunnel_timeout_ns;    /* silence both ways after an upgrade; 0: none */
     bool half_close;               /* a FIN behind a request does not cancel it */
     struct nr_proxy_in_conf proxy_in; /* a PROXY header before the first request */
+    struct nr_crowd *crowd; /* borrowed: counts connections per client; NULL: nobody does */
+    uint32_t client_connections_max; /* with crowd; its trusted proxies have no such bound */
 };
 
 /* 32 KiB heads, 10,000 connections, 10 s header, 30 s body, 5 s write, 75 s idle, 1 h tunnel. */
@@ -31,6 +34,7 @@ struct nr_server_counts {
     uint64_t requests;
     uint64_t refused;       /* malformed, too large, too slow */
     uint64_t proxy_refused; /* connections closed for their PROXY header, or for the lack of it */
+    uint64_t crowded;       /* connections closed because their client has too many */
     uint32_t open;          /* connections now */
     uint32_t active;        /* exchanges now */
 };

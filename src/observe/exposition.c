@@ -358,6 +358,7 @@ static void connections(struct nr_expo *expo, const struct nr_exposition *of)
         sum.accepted += counts.accepted;
         sum.refused += counts.refused;
         sum.proxy_refused += counts.proxy_refused;
+        sum.crowded += counts.crowded;
         sum.open += counts.open;
         sum.active += counts.active;
     }
@@ -373,6 +374,9 @@ static void connections(struct nr_expo *expo, const struct nr_exposition *of)
                    "Connections closed because their PROXY header was malformed, missing or not to "
                    "be trusted.");
     nr_expo_u64(expo, NULL, 0, sum.proxy_refused);
+    nr_expo_family(expo, "naru_connections_crowded", NR_EXPO_COUNTER,
+                   "Connections closed because their client had too many.");
+    nr_expo_u64(expo, NULL, 0, sum.crowded);
     nr_expo_family(expo, "naru_requests_active", NR_EXPO_GAUGE, "Requests under way.");
     nr_expo_u64(expo, NULL, 0, sum.active);
 }

@@ -471,6 +471,56 @@ def _(t):
         client.close()
 
 
+def get(client, target="/"):
+    client.send(wire.request_bytes("GET", target))
+    return client.read_response()
+
+
+@test("one address has only so many connections; further ones are closed, others do not notice")
+def _(t):
+    limits = {"max_client_connections": 2}
+    naru = naru_with_limits(t, app(t.upstream(upstream.echo())), limits)
+    held = [naru.connect() for _i in range(2)]
+    for client in held:
+        t.equal(get(client).status, 200)
+    for number in range(3):
+        with naru.connect() as late:
+            late.send(wire.request_bytes("GET", "/"))
+            late.expect_close(5, allow_reset=True)
+        t.equal(naru.metrics()["naru_connections_crowded_total"], number + 1)
+    elsewhere = socket.create_connection(("127.0.0.1", naru.port), 5, source_address=("127.0.0.9", 0))
+    t.equal(get(wire.Stream(elsewhere)).status, 200)
+    elsewhere.close()
+    for client in held:
+        t.equal(get(client).status, 200)
+    held[0].close()
+    t.eventually(lambda: naru.metrics()["naru_connections_open"] == 1, "one has gone")
+    with naru.connect() as again:
+        t.equal(get(again).status, 200)
+    held[1].close()
+
+
+@test("behind a trusted proxy each client is counted by its PROXY header, and the proxy itself is not")
+def _(t):
+    up = t.upstream(upstream.echo())
+    port = free_port()
+    naru = t.naru(services=app(up), gateway={
+        "listen": [{"address": f"127.0.0.1:{port}", "proxy_protocol": "accept", "trusted_proxies": ["127.0.0.1/32"],
+                    "limits": {"max_client_connections": 1}}],
+        "routes": [{"match": "/*", "service": "app"}]})
+    naru.port = port
+    clients = [naru.connect() for _i in range(5)]
+    for number, client in enumerate(clients):
+        client.send(f"PROXY TCP4 203.0.113.{number} 192.0.2.1 1 2\r\n" if number < 3 else b"")
+        t.equal(get(client).status, 200)
+    with naru.connect() as second:
+        second.send(b"PROXY TCP4 203.0.113.1 192.0.2.1 1 2\r\n" + wire.request_bytes("GET", "/"))
+        second.expect_close(5, allow_reset=True)
+    t.equal(naru.metrics()["naru_connections_crowded_total"], 1)
+    for client in clients:
+        client.close()
+
+
 @test("nothing leaks: descriptors and memory after thousands of good and bad connections")
 def _(t):
     naru = t.naru(services=app(t.upstream(upstream.echo())))

@@ -391,6 +391,24 @@ def _(t):
         t.equal(third.read_exact(1), b"!")
 
 
+@test("max_client_connections: the next one of the same address is reset, and its record says why")
+def _(t):
+    naru = tcp(t, t.upstream(naming("!")), listen={"limits": {"max_client_connections": 1}})
+    first = naru.connect()
+    first.read_exact(1)
+    try:
+        with naru.connect() as second:
+            second.expect_close(5, allow_reset=True)
+    except ConnectionResetError:            # before connect() was back
+        pass
+    t.equal(tcp_line(t, naru)["reason"], "too_many_connections")
+    t.equal(naru.metrics()["naru_connections_crowded_total"], 1)
+    first.close()
+    t.eventually(lambda: naru.metrics()["naru_connections_open"] == 0, "it has gone")
+    with naru.connect() as third:
+        t.equal(third.read_exact(1), b"!")
+
+
 @test("SIGTERM: streams go on and may finish; the drain timeout ends the rest")
 def _(t):
     naru = tcp(t, t.upstream(echo), drain_timeout="1s")

@@ -90,7 +90,6 @@ static enum nr_code listener_open(struct nr_gateway *gateway,
 {
     struct nr_gateway_listener *listener = calloc(1, sizeof(*listener));
     struct nr_listen_conf listen = {.unix_mode = conf->unix_mode};
-    uint64_t key[2];
     enum nr_code code;
 
     nr_assert(listener != NULL);
@@ -109,8 +108,7 @@ static enum nr_code listener_open(struct nr_gateway *gateway,
         nr_gateway_listener_unref(listener);
         return code;
     }
-    nr_io_entropy(gateway->engines[0], key, sizeof(key));
-    listener->crowd = nr_crowd_new(key);
+    listener->crowd = nr_crowd_new(gateway->secret);
     listener->address = nr_listener_address(listener->listener);
     if (listener->address.path != NULL)
         listener->address.path = listen.address.path;

@@ -49,7 +49,7 @@ static const struct nr_schema_field backoff_fields[] = {
      .value = "2", .min = "1", .max = "10",
      .doc = "Each further pause is so many times longer."},
     {.name = "max", .type = NR_SCHEMA_DURATION, BACKOFF(max_ns),
-     .value = "1s", .min = "1ms", .max = "1h",
+     .value = "30s", .min = "1ms", .max = "1h",
      .doc = "The longest pause, before jitter."},
     {.name = "jitter", .type = NR_SCHEMA_ENUM, BACKOFF(jitter),
      .value = "full", .words = jitters,

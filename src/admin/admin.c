@@ -252,6 +252,7 @@ struct nr_admin *nr_admin_new(const struct nr_admin_setup *setup)
     nr_assert(admin != NULL && setup->sources.observe != NULL);
     admin->handler = (struct nr_handler){on_request, on_refused};
     admin->setup = *setup;
+    admin->setup.sources.gateway = setup->gateway;
     admin->phase = NR_ADMIN_STARTING;
     if (setup->token != NULL)
         admin->token = *setup->token;

@@ -32,7 +32,8 @@ struct nr_admin_token;
 
 struct nr_admin_setup {
     struct nr_io *io;
-    struct nr_exposition sources;       /* `ready` is filled in; pointers borrowed */
+    struct nr_exposition sources;       /* `gateway` and `ready` are filled in; pointers borrowed */
+    struct nr_gateway *gateway;         /* what is looked at and changed; borrowed */
     struct nr_config *config;           /* borrowed; NULL: /v1/config answers 404 */
     const struct nr_admin_token *token; /* copied; NULL: none */
     bool local;               /* nobody but this machine reaches the listener: no token is needed */

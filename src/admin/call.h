@@ -182,6 +182,15 @@ bool nr_admin_if_match(struct nr_admin_call *call, uint32_t *ret_version);
  * answered. The caller frees. */
 struct nr_json *nr_admin_body_json(struct nr_admin_call *call);
 
+/* What the body says is what the audit line says was changed. */
+void nr_admin_tell_body(struct nr_admin_call *call, const struct nr_json *body);
+
+/* 404: nothing is called so; with what was probably meant. `what` is "service", the reason
+ * "unknown_service". name_of(ctx, i) for i below count are the names that there are. */
+void nr_admin_unknown(struct nr_admin_call *call, const char *what, const char *reason,
+                      struct nr_span name, uint32_t count,
+                      struct nr_span (*name_of)(const void *ctx, uint32_t i), const void *ctx);
+
 /* ---- the stages ---- */
 
 /* guard.c: may this client speak at all? And: may it speak this way? Else a problem is answered. */

@@ -64,6 +64,14 @@ const struct nr_admin_endpoint nr_admin_endpoints[] = {
      nr_admin_change_instance, .mutates = true, .body = NR_ADMIN_JSON,
      .takes = &nr_admin_instance_change_shape, .gives = &nr_admin_instance_shape,
      .problems = "404"},
+    {NR_METHOD_GET, "/v1/services/{service}/circuits", NULL, "listCircuits",
+     "The circuit breakers of a service.", nr_admin_circuits, .gives = &nr_admin_circuits_shape,
+     .problems = "404"},
+    {NR_METHOD_PATCH, "/v1/services/{service}/circuits", NULL, "forceCircuits",
+     "Force the circuits of a service, or one of them, open or closed; answers their new state.",
+     nr_admin_force_circuits, .mutates = true, .body = NR_ADMIN_JSON,
+     .takes = &nr_admin_circuits_change_shape, .gives = &nr_admin_circuits_shape,
+     .problems = "404 422"},
     {NR_METHOD_GET, "/v1/routes", NULL, "listRoutes",
      "The listeners, and the routes in the order in which they are asked.", nr_admin_routes,
      .query = routes_query, .query_count = NR_COUNT(routes_query),
@@ -75,6 +83,15 @@ const struct nr_admin_endpoint nr_admin_endpoints[] = {
     {NR_METHOD_GET, "/v1/limits", NULL, "listLimits",
      "All rate limits: their rates as they count now, and what they have decided.",
      nr_admin_limits, .gives = &nr_admin_limits_shape},
+    {NR_METHOD_GET, "/v1/limits/*", "limit", "getLimit", "One rate limit.", nr_admin_limit,
+     .gives = &nr_admin_limit_shape, .problems = "404"},
+    {NR_METHOD_PATCH, "/v1/limits/*", "limit", "changeLimit",
+     "Give a rate limit other rates, let it only observe, or take that back; answers its new state.",
+     nr_admin_change_limit, .mutates = true, .body = NR_ADMIN_JSON,
+     .takes = &nr_admin_limit_change_shape, .gives = &nr_admin_limit_shape, .problems = "404 422"},
+    {NR_METHOD_GET, "/v1/overrides", NULL, "listOverrides",
+     "All that was set by hand and is in force now, whatever the configuration says.",
+     nr_admin_overrides, .gives = &nr_admin_overrides_shape},
     {NR_METHOD_GET, "/v1/requests", NULL, "listRequests", "The latest requests, newest first.",
      nr_admin_requests, .query = requests_query, .query_count = NR_COUNT(requests_query),
      .gives = &nr_admin_requests_shape},
@@ -136,12 +153,15 @@ const struct nr_admin_endpoint *nr_admin_find(enum nr_method method, struct nr_s
 {
     enum nr_method asked = method == NR_METHOD_HEAD ? NR_METHOD_GET : method;
 
+    const char *first = NULL; /* path that fits is the one, whatever its methods are */
+
     *ret_allowed = 0;
     for (uint32_t i = 0; i < nr_admin_endpoint_count; i++) {
         const struct nr_admin_endpoint *endpoint = &nr_admin_endpoints[i];
 
-        if (!fits(endpoint, path, params))
+        if ((first != NULL && strcmp(first, endpoint->path) != 0) || !fits(endpoint, path, params))
             continue;
+        first = endpoint->path;
         if (endpoint->method == asked)
             return endpoint;
         *ret_allowed |= 1ull << endpoint->method;

@@ -82,6 +82,8 @@ static struct nr_json *field_schema(struct document *doc, const struct nr_admin_
         items = nr_json_array();
         for (const char *const *word = field->words; *word != NULL; word++)
             nr_json_push(items, nr_json_string(nr_span_of(*word)));
+        if (field->nullable)
+            nr_json_push(items, nr_json_null());
         nr_json_set(json, "enum", items);
     }
     if (field->min != 0 || field->max != 0) {

@@ -21,6 +21,7 @@ extern const struct nr_admin_shape nr_admin_requests_shape;
 extern const struct nr_admin_shape nr_admin_request_shape;
 
 /* services.c */
+bool nr_admin_find_service(struct nr_admin_call *call, uint32_t *ret_number);
 void nr_admin_services(struct nr_admin_call *call);
 void nr_admin_service(struct nr_admin_call *call);
 void nr_admin_instance(struct nr_admin_call *call);
@@ -31,10 +32,26 @@ extern const struct nr_admin_shape nr_admin_service_shape;
 extern const struct nr_admin_shape nr_admin_instance_shape;
 extern const struct nr_admin_shape nr_admin_instance_change_shape;
 
+/* circuits_api.c */
+void nr_admin_circuits(struct nr_admin_call *call);
+void nr_admin_force_circuits(struct nr_admin_call *call);
+
+extern const struct nr_admin_shape nr_admin_circuits_shape;
+extern const struct nr_admin_shape nr_admin_circuits_change_shape;
+
 /* limits_api.c */
 void nr_admin_limits(struct nr_admin_call *call);
+void nr_admin_limit(struct nr_admin_call *call);
+void nr_admin_change_limit(struct nr_admin_call *call);
 
 extern const struct nr_admin_shape nr_admin_limits_shape;
+extern const struct nr_admin_shape nr_admin_limit_shape;
+extern const struct nr_admin_shape nr_admin_limit_change_shape;
+
+/* overrides_api.c */
+void nr_admin_overrides(struct nr_admin_call *call);
+
+extern const struct nr_admin_shape nr_admin_overrides_shape;
 
 /* config_api.c */
 void nr_admin_config(struct nr_admin_call *call);

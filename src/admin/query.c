@@ -105,6 +105,20 @@ static void refuse_unknown(struct nr_admin_call *call, const char *what,
                      (int)(known.len > 0 ? known.len : 4), known.len > 0 ? known.ptr : "none");
 }
 
+void nr_admin_unknown(struct nr_admin_call *call, const char *what, const char *reason,
+                      struct nr_span name, uint32_t count,
+                      struct nr_span (*name_of)(const void *ctx, uint32_t i), const void *ctx)
+{
+    struct nr_suggest suggest;
+
+    nr_suggest_init(&suggest, name);
+    for (uint32_t i = 0; i < count; i++)
+        nr_suggest_try(&suggest, name_of(ctx, i));
+    nr_admin_problem(call, 404, reason, "no %s is called %s%s", what,
+                     nr_text_quote(name, call->x->arena),
+                     nr_suggest_text(&suggest, call->x->arena));
+}
+
 static bool is_word(const struct nr_admin_field *field, struct nr_span text)
 {
     for (const char *const *word = field->words; *word != NULL; word++)
@@ -273,4 +287,12 @@ struct nr_json *nr_admin_body_json(struct nr_admin_call *call)
         return json;
     nr_json_free(json);
     return NULL;
+}
+
+void nr_admin_tell_body(struct nr_admin_call *call, const struct nr_json *body)
+{
+    char *text = nr_json_dump(body, 0);
+
+    nr_strbuf_printf(&call->told, "%s", text);
+    free(text);
 }

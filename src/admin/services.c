@@ -2,8 +2,6 @@
 /* services.c - services and their instances, and what an operator says of them. What is said holds
  * for as long as the instance takes part: through reloads, by its address as configured, not
  * through a restart. */
-#include <stdlib.h>
-
 #include "admin/pages.h"
 #include "base/compiler.h"
 #include "observe/policies.h"
@@ -128,8 +126,13 @@ void nr_admin_services(struct nr_admin_call *call)
 
 /* ---- finding ---- */
 
+static struct nr_span service_name(const void *ctx, uint32_t i)
+{
+    return nr_gateway_service_name(ctx, i);
+}
+
 /* The service that the path names; false: there is none, and a problem is answered. */
-static bool find_service(struct nr_admin_call *call, uint32_t *ret_number)
+bool nr_admin_find_service(struct nr_admin_call *call, uint32_t *ret_number)
 {
     const struct nr_gateway *gateway = call->admin->setup.sources.gateway;
     uint32_t count = gateway == NULL ? 0 : nr_gateway_service_count(gateway);
@@ -140,8 +143,8 @@ static bool find_service(struct nr_admin_call *call, uint32_t *ret_number)
             *ret_number = i;
             return true;
         }
-    nr_admin_problem(call, 404, "unknown_service", "no service is called '%.*s'", (int)name.len,
-                     name.ptr);
+    nr_admin_unknown(call, "service", "unknown_service", name, count, service_name,
+                     call->admin->setup.sources.gateway);
     return false;
 }
 
@@ -165,7 +168,7 @@ static struct nr_service *find_instance(struct nr_admin_call *call, uint32_t *re
     struct nr_service *service;
     uint32_t number;
 
-    if (!find_service(call, &number))
+    if (!nr_admin_find_service(call, &number))
         return NULL;
     service = nr_gateway_service(call->admin->setup.sources.gateway, number);
     *ret_instance = next_instance(service, address, 0);
@@ -188,7 +191,7 @@ void nr_admin_service(struct nr_admin_call *call)
 {
     uint32_t number;
 
-    if (find_service(call, &number))
+    if (nr_admin_find_service(call, &number))
         nr_admin_json(call, 200,
                       service_json(call->admin->setup.sources.gateway, number,
                                    nr_io_now_ns(call->admin->setup.io)));
@@ -234,13 +237,10 @@ void nr_admin_change_instance(struct nr_admin_call *call)
     struct nr_json *body = nr_admin_body_json(call);
     struct nr_service *service;
     uint32_t first = NR_INSTANCE_NONE;
-    char *text;
 
     if (body == NULL)
         return;
-    text = nr_json_dump(body, 0);
-    nr_strbuf_printf(&call->told, "%s", text);
-    free(text);
+    nr_admin_tell_body(call, body);
     service = find_instance(call, &first);
     for (uint32_t i = first; service != NULL && i != NR_INSTANCE_NONE;
          i = next_instance(service, nr_admin_path_param(call, 1), i + 1))

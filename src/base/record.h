@@ -66,6 +66,7 @@ enum nr_record_flag {
     NR_RECORD_WOULD_SHED = 1 << 24,  /* observe only: it would have been shed */
     NR_RECORD_FAULT_DELAY = 1 << 25, /* held on purpose */
     NR_RECORD_FAULT_SLOW = 1 << 26,  /* answered slowly on purpose */
+    NR_RECORD_BY_HAND = 1 << 30,     /* what an operator had set by hand decided */
 };
 
 struct nr_record {

@@ -228,8 +228,8 @@ static void start_admin(struct nr_serve *serve)
 {
     struct nr_admin_setup setup = {
         .io = serve->control,
+        .gateway = serve->gateway,
         .sources = {.observe = serve->observe,
-                    .gateway = serve->gateway,
                     .workers = serve->gateways,
                     .engines = serve->engines,
                     .worker_count = serve->worker_count,

@@ -118,7 +118,9 @@ struct nr_gateway_limit {
     const struct nr_rate_limit_conf *conf;
     uint32_t tier_count; /* with the limit itself, which is tier 0 */
     struct nr_limit_conf tiers[NR_LIMIT_CONF_TIERS_MAX + 1]; /* as they count now */
-    bool by_hand; /* … which is not what the file says */
+    uint64_t by_hand;     /* … bit of each tier of which that is not what the file says */
+    bool observe_only;    /* as it is now */
+    bool observe_by_hand; /* … likewise */
     struct nr_limiter_counts counts;
 };
 
@@ -136,7 +138,11 @@ enum nr_code nr_gateway_limit_set_rate(struct nr_gateway *gateway, struct nr_spa
                                        uint32_t tier, struct nr_rate rate, uint32_t burst,
                                        struct nr_err *err) NR_MUST_USE;
 enum nr_code nr_gateway_limit_restore(struct nr_gateway *gateway, struct nr_span name,
-                                      struct nr_err *err) NR_MUST_USE;
+                                      uint32_t tier, struct nr_err *err) NR_MUST_USE;
+
+/* The same for observe_only. */
+enum nr_code nr_gateway_limit_observe(struct nr_gateway *gateway, struct nr_span name,
+                                      enum nr_said said, struct nr_err *err) NR_MUST_USE;
 
 /* ---- shedding and faults ---- */
 

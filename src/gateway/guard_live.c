@@ -14,14 +14,20 @@ uint32_t nr_gateway_limit_count(const struct nr_gateway *gateway)
     return limits_of(gateway)->rule_count;
 }
 
-/* As they count now; returns whether by hand. */
-static bool tiers_now(const struct nr_limit_rule *rule,
-                      struct nr_limit_conf ret_tiers[NR_LIMIT_CONF_TIERS_MAX + 1])
-{
-    bool by_hand = nr_limiter_forced(rule->limiter, ret_tiers) > 0;
+_Static_assert(NR_LIMIT_CONF_TIERS_MAX + 1 <= 64, "a bit for each tier");
 
-    for (uint32_t i = 0; !by_hand && i < rule->tier_count; i++)
-        ret_tiers[i] = rule->tiers[i];
+/* As they count now; returns a bit for each that is not as configured. */
+static uint64_t tiers_now(const struct nr_limit_rule *rule,
+                          struct nr_limit_conf ret_tiers[NR_LIMIT_CONF_TIERS_MAX + 1])
+{
+    bool forced = nr_limiter_forced(rule->limiter, ret_tiers) > 0;
+    uint64_t by_hand = 0;
+
+    for (uint32_t i = 0; i < rule->tier_count; i++) {
+        if (!forced)
+            ret_tiers[i] = rule->tiers[i];
+        by_hand |= (uint64_t)!nr_limit_conf_same(&ret_tiers[i], &rule->tiers[i]) << i;
+    }
     return by_hand;
 }
 
@@ -36,6 +42,8 @@ void nr_gateway_limit(const struct nr_gateway *gateway, uint32_t limit,
                                            .tier_count = rule->tier_count,
                                            .counts = nr_limiter_counts(rule->limiter)};
     ret_limit->by_hand = tiers_now(rule, ret_limit->tiers);
+    ret_limit->observe_only = nr_limit_observes(rule);
+    ret_limit->observe_by_hand = nr_limiter_observe_said(rule->limiter) != NR_SAID_NOTHING;
 }
 
 static const struct nr_limit_rule *find(const struct nr_gateway *gateway, struct nr_span name,
@@ -76,13 +84,32 @@ enum nr_code nr_gateway_limit_set_rate(struct nr_gateway *gateway, struct nr_spa
 }
 
 enum nr_code nr_gateway_limit_restore(struct nr_gateway *gateway, struct nr_span name,
-                                      struct nr_err *err)
+                                      uint32_t tier, struct nr_err *err)
+{
+    const struct nr_limit_rule *rule = find(gateway, name, err);
+    struct nr_limit_conf tiers[NR_LIMIT_CONF_TIERS_MAX + 1];
+
+    if (rule == NULL)
+        return err->code;
+    if (tier >= rule->tier_count)
+        return nr_err_set(err, NR_ENOENT, "limit '%s' has no tier %u", rule->name.ptr, tier);
+    if ((tiers_now(rule, tiers) & ~((uint64_t)1 << tier)) == 0) {
+        nr_limiter_force(rule->limiter, NULL, 0); /* no other is left */
+        return NR_OK;
+    }
+    tiers[tier] = rule->tiers[tier];
+    nr_limiter_force(rule->limiter, tiers, rule->tier_count);
+    return NR_OK;
+}
+
+enum nr_code nr_gateway_limit_observe(struct nr_gateway *gateway, struct nr_span name,
+                                      enum nr_said said, struct nr_err *err)
 {
     const struct nr_limit_rule *rule = find(gateway, name, err);
 
     if (rule == NULL)
         return err->code;
-    nr_limiter_force(rule->limiter, NULL, 0);
+    nr_limiter_observe(rule->limiter, said);
     return NR_OK;
 }
 

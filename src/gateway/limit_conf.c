@@ -104,6 +104,12 @@ void nr_limit_conf_tiers(const struct nr_rate_limit_conf *conf, struct nr_limit_
         to[i].log_units = conf->algorithm == NR_LIMIT_SLIDING_LOG ? most : 0;
 }
 
+bool nr_limit_conf_same(const struct nr_limit_conf *a, const struct nr_limit_conf *b)
+{
+    return a->limit == b->limit && a->burst == b->burst && a->period_ns == b->period_ns &&
+           a->smooth_after == b->smooth_after;
+}
+
 static uint32_t log_units_of(const struct nr_rate_limit_conf *conf)
 {
     struct nr_limit_conf tiers[NR_LIMIT_CONF_TIERS_MAX + 1];

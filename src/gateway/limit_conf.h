@@ -102,6 +102,9 @@ void nr_limit_conf_tiers(const struct nr_rate_limit_conf *conf, struct nr_limit_
 struct nr_limit_conf nr_limit_conf_tier(const struct nr_rate_limit_conf *conf, struct nr_rate rate,
                                         uint32_t burst);
 
+/* Do they count alike? */
+bool nr_limit_conf_same(const struct nr_limit_conf *a, const struct nr_limit_conf *b);
+
 /* How many keys its table is made for, `auto` resolved. */
 uint32_t nr_limit_conf_keys(const struct nr_rate_limit_conf *conf);
 

@@ -52,7 +52,7 @@ static bool put_use(struct asking *a, const struct nr_limit_bind *bind)
     switch (nr_limit_key(&a->asker, rule, secret, &key)) {
     case NR_LIMIT_KEYED: break;
     case NR_LIMIT_NOT_HERE: return true;
-    case NR_LIMIT_KEY_MISSING: return rule->conf->observe_only;
+    case NR_LIMIT_KEY_MISSING: return nr_limit_observes(rule);
     }
     nr_limiter_use(&a->uses[a->count], rule->limiter, key, rule->tiers, rule->tier_count,
                    nr_limit_tier(&a->asker, rule), bind->cost, a->wait_ns_max);
@@ -66,7 +66,7 @@ static bool put_list(struct asking *a, struct nr_limit_list list, bool observe)
     for (uint32_t i = 0; i < list.count; i++) {
         const struct nr_limit_bind *bind = &list.items[i];
 
-        if (bind->rule->conf->observe_only == observe && rule_of(a, bind->rule->limiter) == NULL &&
+        if (nr_limit_observes(bind->rule) == observe && rule_of(a, bind->rule->limiter) == NULL &&
             !put_use(a, bind))
             return false;
     }
@@ -134,6 +134,8 @@ static void refuse(struct nr_request *request, const struct asking *a)
     uint64_t retry_s;
 
     request->record.reason = reason;
+    if (nr_unlikely(use->forced))
+        request->record.flags |= NR_RECORD_BY_HAND;
     if (nr_limit_field_retry_after(&use->use.verdict, &retry_s)) {
         retry = nr_arena_printf(arena, "%llu", (unsigned long long)retry_s);
         problem.extra_name = NR_SPAN("Retry-After");

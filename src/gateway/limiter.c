@@ -70,6 +70,7 @@ void nr_limiter_use(struct nr_limiter_use *to, struct nr_limiter *limiter, struc
                     uint32_t cost, uint64_t wait_ns_max)
 {
     to->limiter = limiter;
+    to->forced = false;
     to->use = (struct nr_limit_use){.table = &limiter->table,
                                     .key = key,
                                     .tiers = tiers,
@@ -87,17 +88,24 @@ static struct nr_limiter_shard *shard_of(const struct nr_limiter_use *use)
     return &use->limiter->shards[set % NR_LIMITER_SHARDS];
 }
 
-/* Under its lock. A worker that began with an older configuration may know of more tiers. */
-static void settle_conf(struct nr_limiter_use *use)
+/* A worker that began with an older configuration may know of more tiers. */
+static void force_conf(struct nr_limiter_use *use)
 {
     const struct nr_limiter *limiter = use->limiter;
+    const struct nr_limit_conf *own = &use->use.tiers[use->use.tier];
 
-    if (nr_unlikely(limiter->forced_count > 0)) {
-        use->use.tiers = limiter->forced;
-        use->use.tier_count = limiter->forced_count;
-        if (use->use.tier >= limiter->forced_count)
-            use->use.tier = 0;
-    }
+    use->use.tiers = limiter->forced;
+    use->use.tier_count = limiter->forced_count;
+    if (use->use.tier >= limiter->forced_count)
+        use->use.tier = 0;
+    use->forced = !nr_limit_conf_same(own, &limiter->forced[use->use.tier]);
+}
+
+/* Under its lock. */
+static void settle_conf(struct nr_limiter_use *use)
+{
+    if (nr_unlikely(use->limiter->forced_count > 0))
+        force_conf(use);
     use->conf = use->use.tiers[use->use.tier];
 }
 
@@ -194,6 +202,11 @@ void nr_limiter_force(struct nr_limiter *limiter, const struct nr_limit_conf *ti
         memcpy(limiter->forced, tiers, n * sizeof(*tiers));
     for (int i = NR_LIMITER_SHARDS; i > 0; i--)
         nr_spinlock_unlock(&limiter->shards[i - 1].lock);
+}
+
+void nr_limiter_observe(struct nr_limiter *limiter, enum nr_said said)
+{
+    atomic_store_explicit(&limiter->observe, (uint8_t)said, memory_order_relaxed);
 }
 
 uint8_t nr_limiter_forced(struct nr_limiter *limiter,

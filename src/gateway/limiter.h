@@ -26,6 +26,9 @@
 
 enum { NR_LIMITER_SHARDS = 64, NR_LIMITER_USES_MAX = 3 * NR_LIMIT_LIST_MAX };
 
+/* What an operator says of something that the configuration says, too. */
+enum nr_said { NR_SAID_NOTHING, NR_SAID_YES, NR_SAID_NO };
+
 /* Decisions so far. Cells: written under the shard's lock, read by anybody. */
 struct nr_limiter_counts {
     uint64_t allowed;
@@ -53,6 +56,7 @@ struct nr_limiter {
     /* Rates set by hand; written under all locks, read under any. forced_count 0: none. */
     uint8_t forced_count;
     struct nr_limit_conf forced[NR_LIMIT_CONF_TIERS_MAX + 1];
+    _Atomic uint8_t observe; /* enum nr_said of observe_only, by hand */
     struct nr_limiter_shard shards[NR_LIMITER_SHARDS];
 };
 
@@ -70,6 +74,7 @@ struct nr_limiter_use {
     struct nr_limiter *limiter;
     struct nr_limit_use use;
     struct nr_limit_conf conf; /* set by a decision: what it was made by */
+    bool forced;               /* … which was set by hand */
 };
 
 /* Fill in; the key's cache line is asked for. tiers must live until the decision. */
@@ -87,6 +92,14 @@ struct nr_limiter_counts nr_limiter_counts(const struct nr_limiter *limiter);
 /* Other rates from now on, whatever the configuration says, until the same with count 0. The
  * algorithm and log_units stay, and so does the number of tiers. */
 void nr_limiter_force(struct nr_limiter *limiter, const struct nr_limit_conf *tiers, uint8_t count);
+
+/* Only observe, or decide in earnest, whatever the configuration says. */
+void nr_limiter_observe(struct nr_limiter *limiter, enum nr_said said);
+
+static inline enum nr_said nr_limiter_observe_said(const struct nr_limiter *limiter)
+{
+    return (enum nr_said)atomic_load_explicit(&limiter->observe, memory_order_relaxed);
+}
 
 /* Copies what is forced; returns the count. */
 uint8_t nr_limiter_forced(struct nr_limiter *limiter,

@@ -254,9 +254,7 @@ static bool same_rates(const struct nr_limit_rule *a, const struct nr_limit_rule
     if (a->tier_count != b->tier_count)
         return false;
     for (uint8_t i = 0; i < a->tier_count; i++)
-        if (a->tiers[i].limit != b->tiers[i].limit || a->tiers[i].burst != b->tiers[i].burst ||
-            a->tiers[i].period_ns != b->tiers[i].period_ns ||
-            a->tiers[i].smooth_after != b->tiers[i].smooth_after)
+        if (!nr_limit_conf_same(&a->tiers[i], &b->tiers[i]))
             return false;
     return true;
 }
@@ -267,7 +265,11 @@ void nr_limits_adopt(struct nr_limits *limits, const struct nr_limits *before)
         const struct nr_limit_rule *rule = &limits->rules[i];
         const struct nr_limit_rule *old = nr_limits_find(before, rule->name);
 
-        if (old != NULL && old->limiter == rule->limiter && !same_rates(rule, old))
+        if (old == NULL || old->limiter != rule->limiter)
+            continue;
+        if (!same_rates(rule, old))
             nr_limiter_force(rule->limiter, NULL, 0);
+        if (rule->conf->observe_only != old->conf->observe_only)
+            nr_limiter_observe(rule->limiter, NR_SAID_NOTHING);
     }
 }

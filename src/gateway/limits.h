@@ -34,6 +34,14 @@ struct nr_limit_rule {
     uint32_t id;                        /* in records; set when it is published */
 };
 
+/* Does it only observe? By hand or as configured. */
+static inline bool nr_limit_observes(const struct nr_limit_rule *rule)
+{
+    enum nr_said said = nr_limiter_observe_said(rule->limiter);
+
+    return nr_unlikely(said != NR_SAID_NOTHING) ? said == NR_SAID_YES : rule->conf->observe_only;
+}
+
 /* One rule at one place. */
 struct nr_limit_bind {
     const struct nr_limit_rule *rule;
@@ -62,8 +70,8 @@ void nr_limits_free(struct nr_limits *limits); /* NULL is fine */
 /* Give ids to the rules. */
 void nr_limits_publish(struct nr_limits *limits, struct nr_intern *names);
 
-/* It serves from now on: where the file has other rates than `before` had, they count again,
- * whatever was set by hand. */
+/* It serves from now on: where the file says something else of a limit's rates or its observe_only
+ * than `before` did, that counts again, whatever was set by hand. */
 void nr_limits_adopt(struct nr_limits *limits, const struct nr_limits *before);
 
 const struct nr_limit_rule *nr_limits_find(const struct nr_limits *limits, struct nr_span name);

@@ -11,6 +11,7 @@
 #include "observe/access_log.h"
 #include "observe/expo.h"
 #include "observe/expo_limits.h"
+#include "observe/overrides.h"
 #include "observe/policies.h"
 #include "observe/record_json.h"
 
@@ -494,6 +495,7 @@ char *nr_exposition_text(const struct nr_exposition *of, bool open_metrics, size
         pools(&expo, of->gateway);
         nr_expo_limits(&expo, of->gateway);
         nr_expo_guards(&expo, of->gateway);
+        nr_overrides_metrics(&expo, of->gateway, of->now_ns);
     }
     if (of->worker_count > 0) {
         connections(&expo, of);

@@ -9,15 +9,22 @@ static const char *const state_names[] = {"closed", "open", "half_open"};
 static const char *const mode_names[] = {"auto", "forced_open", "forced_closed", "disabled",
                                          "observe"};
 
+/* By hand; what the configuration says is auto. */
+const char *nr_policies_force_name(enum nr_breaker_mode mode)
+{
+    static const char *const names[] = {"auto", "open", "closed", "disabled", "auto"};
+
+    return names[mode];
+}
+
 static const char *const refusal_names[NR_PERMIT_REFUSALS] = {
     [NR_PERMIT_FULL] = "full", [NR_PERMIT_TIMEOUT] = "timeout", [NR_PERMIT_SHED] = "shed"};
 
 /* ---- which circuit ---- */
 
-/* "instance" or "route" and its name; name NULL: the service's only one. */
-static struct nr_label subject(const struct nr_gateway *gateway, struct nr_service *service,
-                               const struct nr_circuit_view *circuit,
-                               struct nr_instance_view *instance)
+struct nr_label nr_policies_subject(const struct nr_gateway *gateway, struct nr_service *service,
+                                    const struct nr_circuit_view *circuit,
+                                    struct nr_instance_view *instance)
 {
     struct nr_span route;
 
@@ -63,7 +70,7 @@ static void each_circuit(struct nr_expo *expo, const struct nr_gateway *gateway,
             nr_service_circuit(service, i, now_ns, &circuit);
             if (!circuit.present)
                 continue;
-            labels[1] = subject(gateway, service, &circuit, &instance);
+            labels[1] = nr_policies_subject(gateway, service, &circuit, &instance);
             put(expo, &circuit, labels, labels[1].name != NULL ? 2 : 1);
         }
     }
@@ -170,19 +177,20 @@ static struct nr_json *circuit_json(const struct nr_gateway *gateway, struct nr_
 {
     struct nr_json *object = nr_json_object();
     struct nr_instance_view instance;
-    struct nr_label of = subject(gateway, service, circuit, &instance);
+    struct nr_label of = nr_policies_subject(gateway, service, circuit, &instance);
 
     if (of.name != NULL)
         nr_json_set(object, of.name, nr_json_string(of.value));
     set_text(object, "state", state_names[circuit->state]);
     set_text(object, "mode", mode_names[circuit->mode]);
+    set_text(object, "force", nr_policies_force_name(circuit->mode));
     nr_json_set(object, "calls", nr_json_integer(circuit->window.sums.calls));
     nr_json_set(object, "failed", nr_json_integer(circuit->window.sums.failed));
     nr_json_set(object, "slow", nr_json_integer(circuit->window.sums.slow));
     set_rate(object, "failure_rate", circuit->window.failure_rate);
     set_rate(object, "slow_rate", circuit->window.slow_rate);
     nr_json_set(object, "refused", nr_json_integer((int64_t)circuit->refused));
-    if (circuit->state == NR_BREAKER_OPEN)
+    if (circuit->state == NR_BREAKER_OPEN && circuit->mode != NR_BREAKER_FORCED_OPEN)
         nr_json_set(object, "opens_to_probes_in_ms",
                     nr_json_integer((int64_t)(circuit->wait_ns / 1000000)));
     return object;
@@ -215,12 +223,27 @@ static struct nr_json *ejected_json(struct nr_service *service)
     return list;
 }
 
-struct nr_json *nr_policies_json(const struct nr_gateway *gateway, uint32_t number, uint64_t now_ns)
+struct nr_json *nr_policies_circuits_json(const struct nr_gateway *gateway, uint32_t number,
+                                          uint64_t now_ns)
 {
-    struct nr_json *object = nr_json_object();
     struct nr_service *service = nr_gateway_service(gateway, number);
     uint32_t count = nr_service_circuit_count(service);
-    struct nr_json *retry = nr_json_object(), *circuits = nr_json_array();
+    struct nr_json *circuits = nr_json_array();
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct nr_circuit_view circuit;
+
+        nr_service_circuit(service, i, now_ns, &circuit);
+        if (circuit.present)
+            nr_json_push(circuits, circuit_json(gateway, service, &circuit));
+    }
+    return circuits;
+}
+
+struct nr_json *nr_policies_json(const struct nr_gateway *gateway, uint32_t number, uint64_t now_ns)
+{
+    struct nr_json *object = nr_json_object(), *retry = nr_json_object();
+    struct nr_service *service = nr_gateway_service(gateway, number);
     struct nr_service_view view;
 
     nr_service_look(service, now_ns, &view);
@@ -229,14 +252,7 @@ struct nr_json *nr_policies_json(const struct nr_gateway *gateway, uint32_t numb
     nr_json_set(retry, "budget_left", nr_json_integer((int64_t)view.retry_budget_left));
     nr_json_set(object, "retries", retry);
     nr_json_set(object, "bulkhead", bulkhead_json(&view));
-    for (uint32_t i = 0; i < count; i++) {
-        struct nr_circuit_view circuit;
-
-        nr_service_circuit(service, i, now_ns, &circuit);
-        if (circuit.present)
-            nr_json_push(circuits, circuit_json(gateway, service, &circuit));
-    }
-    nr_json_set(object, "circuits", circuits);
+    nr_json_set(object, "circuits", nr_policies_circuits_json(gateway, number, now_ns));
     nr_json_set(object, "ejected", ejected_json(service));
     return object;
 }

@@ -52,6 +52,8 @@ static const struct {
     {NR_RECORD_STALE, "a pooled connection had gone stale; repeated at once on a fresh one"},
     {NR_RECORD_PANIC, "panic: too few instances were healthy, so health was ignored"},
     {NR_RECORD_STANDBY, "instances of a lower priority took part"},
+    {NR_RECORD_BY_HAND, "by hand: what an operator has set while naru runs decided; "
+                        "/v1/overrides lists it"},
     {NR_RECORD_FIELD_DROPPED, "a field was left out: its value had a character that none may have"},
 };
 

@@ -32,6 +32,12 @@ enum nr_breaker_mode {
     NR_BREAKER_OBSERVE,       /* decides as ever and lets pass what it would have refused */
 };
 
+/* Only an operator says so, never the configuration. */
+static inline bool nr_breaker_by_hand(enum nr_breaker_mode mode)
+{
+    return mode != NR_BREAKER_AUTO && mode != NR_BREAKER_OBSERVE;
+}
+
 enum nr_breaker_window { NR_BREAKER_BY_COUNT, NR_BREAKER_BY_TIME };
 
 struct nr_breaker_conf {

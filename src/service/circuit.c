@@ -24,6 +24,8 @@ void nr_circuit_init(struct nr_service *service, struct nr_circuit *circuit, uin
     nr_breaker_init(&circuit->breaker, now_ns);
     if (service->conf->breaker->observe_only)
         circuit->breaker.mode = NR_BREAKER_OBSERVE;
+    if (service->circuits.all != NR_BREAKER_AUTO)
+        circuit->breaker.mode = service->circuits.all;
 }
 
 void nr_circuits_free(struct nr_circuits *circuits)
@@ -86,8 +88,8 @@ void nr_circuit_prepare(struct nr_service *service, uint32_t route, uint64_t now
     circuit = malloc(sizeof(*circuit));
     room = calloc(route + 16, sizeof(struct nr_circuit *));
     nr_assert(circuit != NULL && room != NULL);
-    nr_circuit_init(service, circuit, now_ns);
     nr_spinlock_lock(&service->lock);
+    nr_circuit_init(service, circuit, now_ns);
     old = put_route(&service->circuits, room, route + 16, route, circuit);
     nr_spinlock_unlock(&service->lock);
     free(old);
@@ -215,9 +217,23 @@ static uint64_t least_wait_ns(struct nr_service *service, uint32_t route, uint64
     return least == UINT64_MAX ? 0 : least;
 }
 
+/* Has an operator opened one of those that refuse? */
+static bool is_forced(struct nr_service *service, uint32_t route)
+{
+    if (service->conf->breaker->scope != NR_BREAKER_PER_INSTANCE)
+        return circuit_of(service, 0, route)->breaker.mode == NR_BREAKER_FORCED_OPEN;
+    for (uint32_t i = 0; i < service->set.count; i++)
+        if (service->instances[i].hidden != 0 &&
+            service->circuits.slots[i].breaker.mode == NR_BREAKER_FORCED_OPEN)
+            return true;
+    return false;
+}
+
 static void refuse(struct nr_service *service, struct nr_pick *pick)
 {
     pick->reason = NR_REASON_CIRCUIT_OPEN;
+    if (is_forced(service, pick->route))
+        pick->flags |= NR_RECORD_BY_HAND;
     pick->wait_ns = least_wait_ns(service, pick->route, pick->now_ns);
     if (service->conf->breaker->scope == NR_BREAKER_PER_INSTANCE && pick->wait_ns > 0)
         service->circuits.shut_until_ns = pick->now_ns + pick->wait_ns;
@@ -261,46 +277,76 @@ uint32_t nr_circuit_choose(struct nr_service *service, struct nr_random *random,
 
 /* ---- by hand ---- */
 
-static void force(struct nr_service *service, struct nr_circuit *circuit, enum nr_breaker_mode mode,
-                  uint64_t now_ns, uint32_t instance, uint32_t route)
+static void force(const struct nr_service *service, struct nr_circuit *circuit,
+                  enum nr_breaker_mode mode, uint64_t now_ns)
 {
-    uint32_t before = circuit->breaker.epoch;
-
     if (mode == NR_BREAKER_AUTO && service->conf->breaker->observe_only)
         mode = NR_BREAKER_OBSERVE;
     nr_breaker_force(&circuit->breaker, mode, now_ns);
-    notice(service, circuit, before, instance, route);
+}
+
+/* With the lock held. */
+static bool force_those(struct nr_service *service, uint32_t which, enum nr_breaker_mode mode,
+                        uint64_t now_ns)
+{
+    struct nr_circuits *circuits = &service->circuits;
+    bool found = false, all = which == NR_CIRCUIT_ALL;
+
+    if (service->conf->breaker->scope == NR_BREAKER_PER_SERVICE) {
+        force(service, &circuits->one, mode, now_ns);
+        return true;
+    }
+    for (uint32_t i = 0; circuits->slots != NULL && i < service->set.count; i++)
+        if (service->instances[i].present && (all || which == i)) {
+            force(service, &circuits->slots[i], mode, now_ns);
+            found = true;
+        }
+    for (uint32_t i = 0; i < circuits->route_room; i++)
+        if (circuits->routes[i] != NULL && (all || which == i)) {
+            force(service, circuits->routes[i], mode, now_ns);
+            found = true;
+        }
+    return found || all;
 }
 
 bool nr_service_breaker_force(struct nr_service *service, uint32_t which, enum nr_breaker_mode mode,
                               uint64_t now_ns)
 {
-    struct nr_circuits *circuits = &service->circuits;
-    bool found = false, all = which == NR_CIRCUIT_ALL;
+    bool all = which == NR_CIRCUIT_ALL, found;
     struct nr_io *bell = NULL;
 
     if (service->conf->breaker == NULL)
         return false;
+    if (service->by_route && !all)
+        nr_circuit_prepare(service, which, now_ns);
     nr_spinlock_lock(&service->lock);
-    circuits->shut_until_ns = 0;
-    if (service->conf->breaker->scope == NR_BREAKER_PER_SERVICE) {
-        force(service, &circuits->one, mode, now_ns, NR_INSTANCE_NONE, NR_ID_NONE);
-        found = true;
+    found = force_those(service, which, mode, now_ns);
+    if (found) {
+        service->circuits.shut_until_ns = 0;
+        service->circuits.all = all ? mode : NR_BREAKER_AUTO;
+        nr_service_notice(service,
+                          &(struct nr_notice){
+                              .kind = NR_NOTICE_FORCED,
+                              .state = (uint8_t)mode,
+                              .observed = all,
+                              .instance = service->by_route || all ? NR_INSTANCE_NONE : which,
+                              .route = service->by_route && !all ? which : NR_ID_NONE,
+                          });
+        bell = nr_service_bell(service);
     }
-    for (uint32_t i = 0; circuits->slots != NULL && i < service->set.count; i++)
-        if (service->instances[i].present && (all || which == i)) {
-            force(service, &circuits->slots[i], mode, now_ns, i, NR_ID_NONE);
-            found = true;
-        }
-    for (uint32_t i = 0; i < circuits->route_room; i++)
-        if (circuits->routes[i] != NULL && (all || which == i)) {
-            force(service, circuits->routes[i], mode, now_ns, NR_INSTANCE_NONE, i);
-            found = true;
-        }
-    bell = nr_service_bell(service);
     nr_spinlock_unlock(&service->lock);
     nr_service_ring(service, bell);
     return found;
+}
+
+enum nr_breaker_mode nr_service_breaker_forced(struct nr_service *service)
+{
+    enum nr_breaker_mode mode;
+
+    nr_spinlock_lock(&service->lock);
+    mode = service->circuits.all;
+    nr_spinlock_unlock(&service->lock);
+    return mode;
 }
 
 /* ---- looking ---- */
@@ -339,7 +385,8 @@ static void look(struct nr_service *service, uint32_t which, uint64_t now_ns,
     ret_view->present = true;
     ret_view->instance = scope == NR_BREAKER_PER_INSTANCE ? which : NR_INSTANCE_NONE;
     ret_view->route = scope == NR_BREAKER_PER_ROUTE ? which : NR_ID_NONE;
-    ret_view->state = circuit->breaker.state;
+    ret_view->state =
+        circuit->breaker.mode == NR_BREAKER_FORCED_OPEN ? NR_BREAKER_OPEN : circuit->breaker.state;
     ret_view->mode = circuit->breaker.mode;
     ret_view->refused = circuit->refused;
     ret_view->wait_ns = nr_breaker_wait_ns(&circuit->breaker, now_ns);
@@ -362,15 +409,13 @@ void nr_service_circuit(struct nr_service *service, uint32_t which, uint64_t now
 /* ---- a successor ---- */
 
 /* What an operator has said stays said; what the configuration says is the new one's. */
-static void inherit(const struct nr_service *to, struct nr_circuit *circuit,
-                    const struct nr_circuit *from)
+static void inherit(struct nr_circuit *circuit, const struct nr_circuit *from)
 {
     enum nr_breaker_mode mode = circuit->breaker.mode;
 
-    (void)to;
     *circuit = *from;
     nr_breaker_inherit(&circuit->breaker, &from->breaker);
-    if (from->breaker.mode == NR_BREAKER_AUTO || from->breaker.mode == NR_BREAKER_OBSERVE)
+    if (!nr_breaker_by_hand(from->breaker.mode))
         circuit->breaker.mode = mode;
 }
 
@@ -383,7 +428,20 @@ bool nr_circuits_alike(const struct nr_service *to, const struct nr_service *fro
 void nr_circuit_inherit(struct nr_service *to, uint32_t instance, const struct nr_circuit *from)
 {
     if (to->circuits.slots != NULL)
-        inherit(to, &to->circuits.slots[instance], from);
+        inherit(&to->circuits.slots[instance], from);
+}
+
+/* What holds for all holds for those that the predecessor did not have, too. */
+static void inherit_all(struct nr_service *to, struct nr_service *from)
+{
+    enum nr_breaker_mode mode = nr_service_breaker_forced(from);
+
+    if (mode == NR_BREAKER_AUTO || !nr_circuits_alike(to, from))
+        return;
+    nr_spinlock_lock(&to->lock);
+    to->circuits.all = mode;
+    (void)force_those(to, NR_CIRCUIT_ALL, mode, 0);
+    nr_spinlock_unlock(&to->lock);
 }
 
 void nr_circuits_inherit(struct nr_service *to, struct nr_service *from)
@@ -409,8 +467,9 @@ void nr_circuits_inherit(struct nr_service *to, struct nr_service *from)
         if (to->conf->breaker->scope == NR_BREAKER_PER_ROUTE)
             nr_circuit_prepare(to, i, 0);
         nr_spinlock_lock(&to->lock);
-        inherit(to, circuit_of(to, i, i), copy);
+        inherit(circuit_of(to, i, i), copy);
         nr_spinlock_unlock(&to->lock);
     }
     free(copy);
+    inherit_all(to, from);
 }

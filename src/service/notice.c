@@ -96,6 +96,27 @@ static void tell_circuit(struct nr_service *service, const struct nr_notice *not
         nr_service_tell(service, false, "circuit %sclosed%s", whose, only);
 }
 
+/* An operator has spoken. */
+static void tell_forced(struct nr_service *service, const struct nr_notice *notice)
+{
+    static const char *const what[] = {
+        [NR_BREAKER_AUTO] = "again as configured, and begun anew",
+        [NR_BREAKER_FORCED_OPEN] = "forced open by hand: no call is let through",
+        [NR_BREAKER_FORCED_CLOSED] = "forced closed by hand: every call is let through",
+        [NR_BREAKER_DISABLED] = "switched off by hand: every call is let through",
+        [NR_BREAKER_OBSERVE] = "set by hand to observe only",
+    };
+    char whose[NR_ADDR_TEXT_BYTES + 32];
+
+    subject(service, notice, whose, sizeof(whose));
+    if (notice->observed)
+        nr_service_tell(service, notice->state != NR_BREAKER_AUTO, "all circuits are %s",
+                        what[notice->state]);
+    else
+        nr_service_tell(service, notice->state != NR_BREAKER_AUTO, "circuit %sis %s", whose,
+                        what[notice->state]);
+}
+
 static void tell_full(struct nr_service *service, const struct nr_notice *notice)
 {
     nr_service_tell(service, true,
@@ -126,6 +147,7 @@ static void tell(struct nr_service *service, const struct nr_notice *notice)
 {
     switch ((enum nr_notice_kind)notice->kind) {
     case NR_NOTICE_CIRCUIT: tell_circuit(service, notice); break;
+    case NR_NOTICE_FORCED: tell_forced(service, notice); break;
     case NR_NOTICE_FULL: tell_full(service, notice); break;
     case NR_NOTICE_EJECTED:
     case NR_NOTICE_BACK: tell_ejected(service, notice); break;

@@ -234,9 +234,9 @@ void nr_service_report_by(struct nr_service *service, struct nr_random *random,
  * none at the moment. Without a breaker section there are none. Any thread. */
 struct nr_circuit_view {
     bool present;
-    uint32_t instance; /* NR_INSTANCE_NONE: not of one */
-    uint32_t route;    /* NR_ID_NONE: not of one */
-    enum nr_breaker_state state;
+    uint32_t instance;           /* NR_INSTANCE_NONE: not of one */
+    uint32_t route;              /* NR_ID_NONE: not of one */
+    enum nr_breaker_state state; /* forced open is open */
     enum nr_breaker_mode mode;
     struct nr_breaker_view window;
     uint64_t wait_ns;                  /* for how long it is certain to refuse */
@@ -260,11 +260,15 @@ void nr_service_force(struct nr_service *service, uint32_t instance, enum nr_for
 void nr_service_drain(struct nr_service *service, uint32_t instance, bool draining);
 
 /* Force a circuit (`which`: instance or route by its scope, not looked at with scope service), or
- * all of them, into a mode; it starts afresh in it. AUTO: back to what the configuration says.
- * Survives a reload. False: there is none. */
+ * all of them, into a mode; it starts afresh in it. AUTO: back to what the configuration says. What
+ * is said of all holds for those that come later, too, until something is said of one of them.
+ * Survives a reload that leaves the scope. False: there is none. */
 enum { NR_CIRCUIT_ALL = 0xffffffff };
 bool nr_service_breaker_force(struct nr_service *service, uint32_t which, enum nr_breaker_mode mode,
                               uint64_t now_ns);
+
+/* What was said of all; AUTO: nothing, or something of one since then. */
+enum nr_breaker_mode nr_service_breaker_forced(struct nr_service *service);
 
 /* Another weight than the configured one, up to 1000; 0: as if it were not there.
  * NR_WEIGHT_CONFIGURED: back. */

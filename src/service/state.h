@@ -95,7 +95,8 @@ struct nr_circuits {
     struct nr_circuit *slots;   /* per instance; NULL: other scopes */
     struct nr_circuit **routes; /* per route, by its id; NULL: it has not called yet */
     uint32_t route_room;
-    struct nr_circuit one; /* per service */
+    struct nr_circuit one;    /* per service */
+    enum nr_breaker_mode all; /* as forced for all, those to come included; AUTO: nothing */
 };
 
 /* ---- permit.c ---- */
@@ -121,6 +122,7 @@ struct nr_outliers {
 
 enum nr_notice_kind {
     NR_NOTICE_CIRCUIT,
+    NR_NOTICE_FORCED,  /* state: enum nr_breaker_mode; observed: all of them */
     NR_NOTICE_FULL,    /* instance: calls in flight; route: waiting */
     NR_NOTICE_EJECTED, /* state: enum nr_eject_why */
     NR_NOTICE_BACK,

@@ -2,6 +2,7 @@
 """What the tests of the admin API share: ways to ask it, and what its document says of an answer."""
 
 import json
+import signal
 
 import upstream
 from harness import to_yaml
@@ -18,6 +19,27 @@ def naming(name):
 def patch(naru, address, change, service="app", fields=None):
     return naru.admin(f"/v1/services/{service}/instances/{address}", "PATCH",
                       fields={**JSON, **(fields or {})}, body=json.dumps(change).encode())
+
+
+def change(naru, target, body, method="PATCH", fields=None):
+    return naru.admin(target, method, fields={**JSON, **(fields or {})}, body=json.dumps(body).encode())
+
+
+def reload(t, naru, **sections):
+    before = naru.stderr().count("configuration applied")
+    naru.write_config(sections=sections)
+    naru.signal(signal.SIGHUP)
+    t.eventually(lambda: naru.stderr().count("configuration applied") > before, "reloaded")
+
+
+def overrides(naru):
+    """{(kind, name, part): value}, and that the metric says the same."""
+    listed = {(o["kind"], o["name"], o.get("part", "")): o["value"]
+              for o in naru.admin("/v1/overrides").json()["overrides"]}
+    told = {f'naru_override{{kind="{kind}",name="{name}",part="{part}"}}'
+            for kind, name, part in listed}
+    assert told == {name for name in naru.metrics() if name.startswith("naru_override{")}, told
+    return listed
 
 
 def audits(naru):

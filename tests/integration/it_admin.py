@@ -17,12 +17,12 @@ from harness import free_port, main, run_naru, test
 
 @test("every path of the OpenAPI document answers as it says, and knows no other method")
 def _(t):
-    naru, up = one_app(t)
+    naru, up = one_app(t, limits={"per_ip": "100/s"})
     answer = naru.request()
     document = naru.admin("/v1/openapi.json").json()
     t.equal(document["openapi"], "3.1.0")
     values = {"service": "app", "address": up.address, "id": answer.header("X-Request-Id"),
-              "version": "1"}
+              "version": "1", "limit": "per_ip"}
     queries = {"explainRoute": "request=GET+http://a/"}
     operations = 0
     for path, item in document["paths"].items():

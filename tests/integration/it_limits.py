@@ -77,7 +77,7 @@ def _(t):
     limits = naru.admin("/v1/limits").json()["limits"]
     t.equal([(one["name"], one["key"], one["allowed"], one["keys"]) for one in limits],
             [("user", ["header:X-User"], 50, 3), ("all", ["global"], 50, 1)])
-    t.equal(limits[0]["tiers"], [{"limit": 20, "period_ms": 3600000.0, "burst": 0}])
+    t.equal(limits[0]["tiers"], [{"rate": "20/h", "by_hand": False, "limit": 20, "period_ms": 3600000.0, "burst": 0}])
 
 
 @test("429 says which limit and when to come back; record and log name it")

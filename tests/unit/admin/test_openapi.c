@@ -52,6 +52,8 @@ static void test_paths_find_their_endpoint(void **state)
         {NR_METHOD_GET, "/v1/services/a/instances/", NULL, NULL, NULL, 0},
         {NR_METHOD_GET, "/v1/services/a/instances", NULL, NULL, NULL, 0},
         {NR_METHOD_GET, "/v1/services/", NULL, NULL, NULL, 0},
+        {NR_METHOD_GET, "/v1/limits//api/*", "getLimit", "/api/*", NULL, 0},
+        {NR_METHOD_PATCH, "/v1/limits/per_user", "changeLimit", "per_user", NULL, 0},
         {NR_METHOD_GET, "/healthy", NULL, NULL, NULL, 0},
         {NR_METHOD_POST, "/health", NULL, NULL, NULL, 1 << NR_METHOD_GET},
         {NR_METHOD_PUT, "/v1/services/a/instances/b", NULL, NULL, NULL,

@@ -282,12 +282,41 @@ static void by_hand(void **state)
     assert_true(nr_service_breaker_force(c.b.service, NR_CIRCUIT_ALL, NR_BREAKER_FORCED_OPEN, 0));
     get(&c);
     assert_int_equal(c.b.reason, NR_REASON_CIRCUIT_OPEN);
+    assert_int_equal(c.b.record.flags & NR_RECORD_BY_HAND, NR_RECORD_BY_HAND);
+    assert_int_equal(state_of(&c, 0), NR_BREAKER_OPEN); /* what it does, not what it has counted */
+    assert_int_equal(nr_service_breaker_forced(c.b.service), NR_BREAKER_FORCED_OPEN);
     assert_true(nr_service_breaker_force(c.b.service, 1, NR_BREAKER_AUTO, 0));
+    assert_int_equal(nr_service_breaker_forced(c.b.service), NR_BREAKER_AUTO);
     for (int i = 0; i < 4; i++) {
         get(&c);
         assert_int_equal(c.b.record.attempts[0].instance, 1);
+        assert_int_equal(c.b.record.flags & NR_RECORD_BY_HAND, 0);
     }
     assert_false(nr_service_breaker_force(c.b.service, 7, NR_BREAKER_AUTO, 0));
+    bench_done(&c.b);
+}
+
+/* What is said of all holds for a route that calls for the first time; what was said of one before
+ * its first call, too. */
+static void by_hand_before_the_first_call(void **state)
+{
+    struct circuit_bench c;
+    struct nr_circuit_view view;
+
+    init(&c, 1, NR_BREAKER_PER_ROUTE);
+    c.b.route = 3;
+    get(&c);
+    c.b.route = 4;
+    assert_true(nr_service_breaker_force(c.b.service, NR_CIRCUIT_ALL, NR_BREAKER_FORCED_OPEN, 0));
+    get(&c);
+    assert_int_equal(c.b.reason, NR_REASON_CIRCUIT_OPEN);
+    assert_true(nr_service_breaker_force(c.b.service, NR_CIRCUIT_ALL, NR_BREAKER_AUTO, 0));
+    get(&c);
+    assert_int_equal(c.b.reason, NR_REASON_NONE);
+    assert_true(nr_service_breaker_force(c.b.service, 9, NR_BREAKER_DISABLED, 0));
+    nr_service_circuit(c.b.service, 9, 0, &view);
+    assert_true(view.present);
+    assert_int_equal(view.mode, NR_BREAKER_DISABLED);
     bench_done(&c.b);
 }
 
@@ -317,6 +346,13 @@ static void a_successor_goes_on(void **state)
     nr_service_circuit(next, 0, nr_io_now_ns(c.b.io), &view);
     assert_int_equal(view.mode, NR_BREAKER_DISABLED);
     nr_service_free(next);
+    nr_service_breaker_force(c.b.service, NR_CIRCUIT_ALL, NR_BREAKER_FORCED_CLOSED, 0);
+    assert_int_equal(nr_service_new(&conf, 7, &next, NULL), NR_OK);
+    nr_service_inherit(next, c.b.service);
+    assert_int_equal(nr_service_breaker_forced(next), NR_BREAKER_FORCED_CLOSED);
+    nr_service_circuit(next, 1, 0, &view);
+    assert_int_equal(view.mode, NR_BREAKER_FORCED_CLOSED);
+    nr_service_free(next);
     bench_done(&c.b);
 }
 
@@ -333,6 +369,7 @@ int main(void)
         cmocka_unit_test(an_open_circuit_ends_the_repeats),
         cmocka_unit_test(observed_only),
         cmocka_unit_test(by_hand),
+        cmocka_unit_test(by_hand_before_the_first_call),
         cmocka_unit_test(a_successor_goes_on),
     };
 

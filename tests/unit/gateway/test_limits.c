@@ -32,12 +32,12 @@ static void pass(struct stage *s, struct peer *client, struct peer **up, const c
     stage_record(s, 204, NR_REASON_NONE);
 }
 
-static void refuse(struct stage *s, struct peer *client, const char *fields)
+static const struct stage_record *refuse(struct stage *s, struct peer *client, const char *fields)
 {
     ask(s, client, NULL, fields, LIMITED);
     peer_expect_head(client);
     peer_expect(client, "{*\"reason\":\"rate_limited\"*}\n");
-    stage_record(s, 429, NR_REASON_RATE_LIMITED);
+    return stage_record(s, 429, NR_REASON_RATE_LIMITED);
 }
 
 /* nginx-tests, limit_req.t: 2r/s burst=1 nodelay, three at once: pass, pass, refused. */
@@ -381,12 +381,68 @@ static void test_a_rate_by_hand(void **state)
     assert_int_equal(
         nr_gateway_limit_set_rate(s->gateway, NR_SPAN("a"), 0, none, NR_LIMIT_AUTO, &err),
         NR_EINVAL);
-    assert_int_equal(nr_gateway_limit_restore(s->gateway, NR_SPAN("a"), &err), NR_OK);
+    assert_int_equal(nr_gateway_limit_restore(s->gateway, NR_SPAN("a"), 0, &err), NR_OK);
     nr_gateway_limit(s->gateway, 0, &limit);
     assert_false(limit.by_hand);
     assert_int_equal(limit.tiers[0].limit, 1);
     assert_int_equal(limit.counts.allowed, 3);
     assert_int_equal(limit.counts.refused, 2);
+    stage_done(s);
+}
+
+/* The record says when it was a rate set by hand that refused, and only then. */
+static void test_whose_rate_refused(void **state)
+{
+    const struct nr_rate two = {2, 3600 * 1000 * STAGE_MS};
+    struct stage *s = stage_new(&(struct stage_conf){
+        .route = "limits: [a]",
+        .listen = "trusted_proxies: [\"10.0.2.0/24\"]",
+        .limits = "a: { rate: 1/h, tiers: { paid: 3/h }, tier_key: \"header:X-Tier\" }"});
+    struct peer *client = stage_client(s), *up = NULL;
+    struct nr_gateway_limit limit;
+    struct nr_err err = {0};
+
+    (void)state;
+    assert_int_equal(
+        nr_gateway_limit_set_rate(s->gateway, NR_SPAN("a"), 1, two, NR_LIMIT_AUTO, &err), NR_OK);
+    nr_gateway_limit(s->gateway, 0, &limit);
+    assert_int_equal(limit.by_hand, 2);
+    pass(s, client, &up, "");
+    assert_int_equal(refuse(s, client, "")->r.flags, 0);
+    pass(s, client, &up, "X-Tier: paid\r\n");
+    assert_int_equal(refuse(s, client, "X-Tier: paid\r\n")->r.flags, NR_RECORD_BY_HAND);
+    assert_int_equal(nr_gateway_limit_restore(s->gateway, NR_SPAN("a"), 2, &err), NR_ENOENT);
+    assert_int_equal(nr_gateway_limit_restore(s->gateway, NR_SPAN("a"), 1, &err), NR_OK);
+    pass(s, client, &up, "X-Tier: paid\r\n");
+    assert_int_equal(refuse(s, client, "X-Tier: paid\r\n")->r.flags, 0);
+    stage_done(s);
+}
+
+static void test_observing_by_hand(void **state)
+{
+    struct stage *s =
+        stage_new(&(struct stage_conf){.route = "limits: [a]", .limits = "a: { rate: 1/h }"});
+    struct peer *client = stage_client(s), *up = NULL;
+    struct nr_gateway_limit limit;
+    struct nr_err err = {0};
+
+    (void)state;
+    pass(s, client, &up, "");
+    refuse(s, client, "");
+    assert_int_equal(nr_gateway_limit_observe(s->gateway, NR_SPAN("a"), NR_SAID_YES, &err), NR_OK);
+    nr_gateway_limit(s->gateway, 0, &limit);
+    assert_true(limit.observe_only && limit.observe_by_hand);
+    ask(s, client, &up, "", PASSED);
+    peer_expect_head(client);
+    assert_int_equal(stage_record(s, 204, NR_REASON_NONE)->r.flags, NR_RECORD_WOULD_LIMIT);
+    assert_int_equal(nr_gateway_limit_observe(s->gateway, NR_SPAN("a"), NR_SAID_NO, &err), NR_OK);
+    refuse(s, client, "");
+    assert_int_equal(nr_gateway_limit_observe(s->gateway, NR_SPAN("a"), NR_SAID_NOTHING, &err),
+                     NR_OK);
+    nr_gateway_limit(s->gateway, 0, &limit);
+    assert_false(limit.observe_only || limit.observe_by_hand);
+    assert_int_equal(nr_gateway_limit_observe(s->gateway, NR_SPAN("b"), NR_SAID_NO, &err),
+                     NR_ENOENT);
     stage_done(s);
 }
 
@@ -512,6 +568,8 @@ int main(void)
         cmocka_unit_test(test_observe_only),
         cmocka_unit_test(test_listener),
         cmocka_unit_test(test_a_rate_by_hand),
+        cmocka_unit_test(test_whose_rate_refused),
+        cmocka_unit_test(test_observing_by_hand),
         cmocka_unit_test(test_a_queue),
         cmocka_unit_test(test_no_time_to_wait),
         cmocka_unit_test(test_leaving_the_queue),

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What operators set by hand while naru runs: it holds at once and for all workers, is listed, told
+in metrics, records and the audit log, survives reloads as documented, and can be taken back."""
+
+import upstream
+from admin_api import audits, change, conforms, overrides, reload
+from harness import main, test
+
+
+def app(t, handler=None, **more):
+    up = t.upstream(handler or upstream.named("app"))
+    return {"app": {"instances": [up.address], **more}}
+
+
+def route(path="/*", **more):
+    return {"match": {"path": path}, "service": "app", **more}
+
+
+def record(naru, answer):
+    return naru.record(answer.header("X-Request-Id"))
+
+
+def audited(t, naru, name, body):
+    t.eventually(lambda: [(a["audit"], a["change"], a["result"]) for a in audits(naru)][-1:] ==
+                 [(name, body, "done")], f"the audit log tells of {body}")
+
+
+def refusals(t, naru, target, cases):
+    """(body, status, reason, part of the detail): each refused, and nothing is set afterwards."""
+    for body, status, reason, detail in cases:
+        answer = change(naru, target, body)
+        t.equal((body, answer.status), (body, status))
+        told = answer.json()
+        t.equal((body, told["reason"]), (body, reason))
+        t.true(detail in told["detail"], told["detail"])
+    t.equal(overrides(naru), {})
+
+
+# ---- rate limits
+
+TIERED = {"rate": "2/h", "tiers": {"paid": "3/h"}, "tier_key": "header:X-Tier"}
+
+
+@test("a limit gets another rate at once, and has its own back")
+def _(t):
+    naru = t.naru(workers=2, services=app(t), limits={"u": "1/h"},
+                  gateway={"routes": [route(limits=["u"])]})
+    t.equal([naru.request().status for _ in range(2)], [200, 429])
+    state = conforms(t, naru, change(naru, "/v1/limits/u", {"rate": "3/h"}), "changeLimit")
+    t.equal((state["by_hand"], state["tiers"][0]["rate"], state["tiers"][0]["by_hand"]),
+            (True, "3/h", True))
+    answers = [naru.request() for _ in range(3)]
+    t.equal([a.status for a in answers], [200, 200, 429])
+    t.true(any("by hand" in note for note in record(naru, answers[2])["notes"]), "the record says it")
+    t.equal(overrides(naru), {("limit", "u", ""): "3/h"})
+    t.true("naru_override{" in naru.admin("/metrics").body.decode(), "the metric is there")
+    audited(t, naru, "changeLimit", '{"rate":"3/h"}')
+    state = change(naru, "/v1/limits/u", {"rate": None}).json()
+    t.equal((state["by_hand"], state["tiers"][0]["rate"]), (False, "1/h"))
+    answer = naru.request()
+    t.equal((answer.status, record(naru, answer)["notes"]), (429, []))
+    t.equal(overrides(naru), {})
+    t.equal(conforms(t, naru, naru.admin("/v1/limits/u"), "getLimit")["allowed"], 3)
+
+
+@test("a tier, a burst, and a limit that only observes")
+def _(t):
+    naru = t.naru(services=app(t), limits={"u": TIERED, "b": {"rate": "1/h", "algorithm": "token_bucket"}},
+                  gateway={"routes": [route(limits=["u", "b"])]})
+    state = change(naru, "/v1/limits/u", {"rate": "30/h", "tier": "paid"}).json()
+    t.equal([(tier["rate"], tier["by_hand"]) for tier in state["tiers"]],
+            [("2/h", False), ("30/h", True)])
+    state = change(naru, "/v1/limits/b", {"rate": "5/h", "burst": 2}).json()
+    t.equal((state["tiers"][0]["limit"], state["tiers"][0]["burst"]), (5, 2))
+    state = change(naru, "/v1/limits/b", {"observe_only": True}).json()
+    t.equal((state["observe_only"], state["by_hand"]), (True, True))
+    t.equal(overrides(naru), {("limit", "u", "paid"): "30/h", ("limit", "b", ""): "5/h, burst 2",
+                              ("limit_observe_only", "b", ""): "true"})
+    t.equal([naru.request().status for _ in range(3)], [200, 200, 429])
+    change(naru, "/v1/limits/u", {"rate": None, "tier": "paid"})
+    change(naru, "/v1/limits/b", {"rate": None, "observe_only": None})
+    t.equal(overrides(naru), {})
+
+
+@test("what a reload keeps of a limit's rate, and what it drops")
+def _(t):
+    services, routes = app(t), {"routes": [route(limits=["u", "v"])]}
+    naru = t.naru(services=services, gateway=routes, limits={"u": "1/h", "v": "1/h"})
+    for name in "u", "v":
+        change(naru, f"/v1/limits/{name}", {"rate": "7/h", "observe_only": True})
+    reload(t, naru, services=services, gateway=routes, limits={"u": "1/h", "v": "2/h", "w": "3/h"})
+    t.equal(overrides(naru), {("limit", "u", ""): "7/h", ("limit_observe_only", "u", ""): "true",
+                              ("limit_observe_only", "v", ""): "true"})
+    t.equal(naru.admin("/v1/limits/v").json()["tiers"][0]["rate"], "2/h")
+    reload(t, naru, services=services, gateway=routes,
+           limits={"u": {"rate": "1/h", "key": "global"},
+                   "v": {"rate": "2/h", "observe_only": True}})
+    t.equal(overrides(naru), {})
+
+
+@test("a limit is refused what it cannot keep, with what was meant")
+def _(t):
+    naru = t.naru(services=app(t), limits={"user": TIERED, "log": {"rate": "5/h", "algorithm": "sliding_log"}},
+                  gateway={"routes": [route("/a/*", limits=["user", "9/h"])]})
+    refusals(t, naru, "/v1/limits/user", (
+        ({"rate": "200/mn"}, 400, "bad_request", "'rate' must be a number in a time, such as 200/min"),
+        ({"rate": 5}, 400, "bad_request", "field 'rate' must be a text, or null"),
+        ({"rat": "5/s"}, 400, "bad_request", "unknown field 'rat', did you mean 'rate'?"),
+        ({"burst": 5}, 400, "bad_request", "go with 'rate'"),
+        ({"rate": "5/s", "tier": "payed"}, 422, "unknown_tier", "no tier 'payed', did you mean 'paid'?"),
+        ({"rate": "5000000000/s"}, 422, "impossible_rate", "a rate is at most"),
+        ({"observe_only": "yes"}, 400, "bad_request", "must be true or false, or null")))
+    refusals(t, naru, "/v1/limits/log", (
+        ({"rate": "6/h"}, 422, "impossible_rate", "room for 5 only"),))
+    refusals(t, naru, "/v1/limits/usr", (
+        ({"rate": "6/h"}, 404, "unknown_limit", "no limit is called 'usr', did you mean 'user'?"),))
+    t.equal(change(naru, "/v1/limits//a/*", {"rate": "6/h"}).json()["name"], "/a/*")
+    t.equal(naru.admin("/v1/limits/none").json()["reason"], "unknown_limit")
+
+
+# ---- circuit breakers
+
+CIRCUITS = "/v1/services/app/circuits"
+
+
+def several(t, count, **more):
+    ups = [t.upstream(upstream.named(chr(ord("a") + i))) for i in range(count)]
+    return ups, {"app": {"instances": [up.address for up in ups], "balance": "round_robin", **more}}
+
+
+@test("circuits are forced open, and the record says that a hand did it")
+def _(t):
+    (a, b), services = several(t, 2, breaker={}, retry={"attempts": 1})
+    naru = t.naru(workers=2, services=services)
+    state = conforms(t, naru, change(naru, CIRCUITS, {"force": "open", "instance": a.address}),
+                     "forceCircuits")
+    t.equal((state["scope"], state["force"]), ("instance", "auto"))
+    t.equal([(c["instance"], c["state"], c["force"], c["mode"]) for c in state["circuits"]],
+            [(a.address, "open", "open", "forced_open"), (b.address, "closed", "auto", "auto")])
+    t.equal({naru.request().body for _ in range(6)}, {b"b\n"})
+    t.equal(overrides(naru), {("circuit", "app", a.address): "open"})
+    t.equal(naru.metrics()[f'naru_breaker_state{{service="app",instance="{a.address}"}}'], 1)
+    state = change(naru, CIRCUITS, {"force": "open"}).json()
+    t.equal((state["force"], [c["state"] for c in state["circuits"]]), ("open", ["open", "open"]))
+    answer = naru.request()
+    t.equal((answer.status, answer.json()["reason"]), (503, "circuit_open"))
+    t.true(any("by hand" in note for note in record(naru, answer)["notes"]), "the record says it")
+    t.equal(overrides(naru), {("circuit", "app", ""): "open"})
+    audited(t, naru, "forceCircuits", '{"force":"open"}')
+    t.eventually(lambda: "all circuits are forced open by hand" in naru.stderr(), "the log says it")
+    state = change(naru, CIRCUITS, {"force": "auto"}).json()
+    t.equal((state["force"], [c["force"] for c in state["circuits"]]), ("auto", ["auto", "auto"]))
+    t.equal({naru.request().body for _ in range(6)}, {b"a\n", b"b\n"})
+    t.equal(overrides(naru), {})
+
+
+@test("a circuit that is forced closed or disabled never opens")
+def _(t):
+    bad = upstream.fixed(500, b"broken")
+    naru = t.naru(services=app(t, bad, breaker={"scope": "service"}, retry={"attempts": 1}))
+    for force, failed in ("closed", 10), ("disabled", 0):
+        change(naru, CIRCUITS, {"force": force})
+        t.equal([naru.request().status for _ in range(12)], [500] * 12)
+        state = naru.admin(CIRCUITS).json()["circuits"][0]
+        t.equal((state["force"], state["state"], state["failed"]), (force, "closed", failed))
+    change(naru, CIRCUITS, {"force": "auto"})
+    t.equal([naru.request().status for _ in range(6)], [500] * 5 + [503])
+
+
+@test("what is said of all circuits holds for those to come, through reloads, until the scope changes")
+def _(t):
+    (a, b, c), services = several(t, 3, breaker={"scope": "route"})
+    gateway = {"routes": [route("/a/*"), route("/b/*")]}
+    naru = t.naru(services=services, gateway=gateway)
+    t.equal(naru.request("GET", "/a/").status, 200)
+    change(naru, CIRCUITS, {"force": "open"})
+    t.equal([naru.request("GET", path).status for path in ("/a/", "/b/")], [503, 503])
+    services["app"]["breaker"]["open"] = "5s"
+    services["app"]["instances"] = [c.address]
+    gateway["routes"].insert(0, route("/c/*"))
+    reload(t, naru, services=services, gateway=gateway)
+    t.equal([naru.request("GET", path).status for path in ("/a/", "/b/", "/c/")], [503] * 3)
+    state = change(naru, CIRCUITS, {"force": "auto", "route": "/c/*"}).json()
+    t.equal({c["route"]: c["force"] for c in state["circuits"]},
+            {"/a/*": "open", "/b/*": "open", "/c/*": "auto"})
+    t.equal([naru.request("GET", path).status for path in ("/a/", "/b/", "/c/")], [503, 503, 200])
+    t.equal(overrides(naru), {("circuit", "app", "/a/*"): "open", ("circuit", "app", "/b/*"): "open"})
+    services["app"]["breaker"]["scope"] = "instance"
+    reload(t, naru, services=services, gateway=gateway)
+    t.equal(overrides(naru), {})
+    t.equal(naru.request("GET", "/a/").status, 200)
+
+
+@test("circuits of instances by a reload: who stays keeps its force, who is new is as all are")
+def _(t):
+    (a, b, c), services = several(t, 3, breaker={})
+    services["app"]["instances"] = [a.address, b.address]
+    naru = t.naru(services=services)
+    change(naru, CIRCUITS, {"force": "disabled", "instance": a.address})
+    services["app"]["instances"] = [c.address, a.address]
+    reload(t, naru, services=services)
+    t.equal(overrides(naru), {("circuit", "app", a.address): "disabled"})
+    change(naru, CIRCUITS, {"force": "open"})
+    services["app"]["instances"].append(b.address)
+    reload(t, naru, services=services)
+    t.equal({c["force"] for c in naru.admin(CIRCUITS).json()["circuits"]}, {"open"})
+    t.equal(naru.request().status, 503)
+
+
+@test("circuits that are not there are refused, with what was meant")
+def _(t):
+    services = {**app(t, breaker={}), "plain": app(t)["app"],
+                "byroute": app(t, breaker={"scope": "route"})["app"]}
+    address = services["app"]["instances"][0]
+    naru = t.naru(services=services, gateway={"routes": [
+        route("/app"), {"match": {"path": "/by"}, "service": "byroute", "name": "orders"}]})
+    refusals(t, naru, CIRCUITS, (
+        ({}, 400, "bad_request", "field 'force' is needed"),
+        ({"force": "opened"}, 400, "bad_request", "must be one of open, closed, disabled, auto"),
+        ({"force": "open", "instance": address + "0"}, 404, "unknown_instance", f"did you mean '{address}'?"),
+        ({"force": "open", "route": "/app"}, 422, "wrong_scope", "are by instance: leave 'route' out")))
+    refusals(t, naru, "/v1/services/byroute/circuits", (
+        ({"force": "open", "route": "oders"}, 404, "unknown_route", "did you mean 'orders'?"),
+        ({"force": "open", "route": "/app"}, 422, "wrong_route", "does not lead to service 'byroute'"),
+        ({"force": "open", "instance": address}, 422, "wrong_scope", "are by route: leave 'instance' out")))
+    refusals(t, naru, "/v1/services/plain/circuits", (
+        ({"force": "open"}, 422, "no_breaker", "give it a section 'breaker'"),))
+    refusals(t, naru, "/v1/services/plane/circuits", (
+        ({"force": "open"}, 404, "unknown_service", "did you mean 'plain'?"),))
+    state = conforms(t, naru, naru.admin("/v1/services/plain/circuits"), "listCircuits")
+    t.equal((state["scope"], state["circuits"]), (None, []))
+
+
+if __name__ == "__main__":
+    main()

@@ -39,7 +39,7 @@ static const char *const advice[NR_REASONS] = {
         "priority: critical.",
     [NR_REASON_FEATURE_OFF] = "The route says enabled: false; set it to true and reload.",
     [NR_REASON_FAULT_ABORT] =
-        "An exercise: the route's faults say so. Remove them when it is over.",
+        "An exercise: `faults` of the route or the service say so. Remove them when it is over.",
     [NR_REASON_FAULT_RESET] =
         "An exercise: the route's faults say so. Remove them when it is over.",
     [NR_REASON_CONNECT_REFUSED] = "Nothing listens at the instance's address: is it running, on "

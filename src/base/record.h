@@ -14,7 +14,12 @@
 
 #include "naru/span.h"
 
-enum { NR_RECORD_ATTEMPTS = 4, NR_RECORD_PATH_BYTES = 72, NR_ID_NONE = 0xffffffff };
+enum {
+    NR_RECORD_ATTEMPTS = 4,
+    NR_RECORD_HOPS = 2,
+    NR_RECORD_PATH_BYTES = 64,
+    NR_ID_NONE = 0xffffffff
+};
 
 enum nr_attempt_result {
     NR_ATTEMPT_NONE,
@@ -36,9 +41,14 @@ struct nr_record_attempt {
     uint32_t start_us; /* since the record's start */
     uint32_t took_us;  /* to the head or the failure */
     uint16_t status;
-    uint8_t result; /* enum nr_attempt_result */
-    uint8_t reused; /* over a pooled connection */
+    uint8_t result;     /* enum nr_attempt_result */
+    uint8_t reused : 1; /* over a pooled connection */
+    uint8_t late : 1;   /* a fault on purpose held it back */
+    uint8_t fault : 2;  /* enum nr_attempt_fault: it came about without the instance */
+    uint8_t hop : 2;    /* 0: the record's service; n: fallbacks[n - 1], which stood in for it */
 };
+
+enum nr_attempt_fault { NR_ATTEMPT_NO_FAULT, NR_ATTEMPT_ABORTED, NR_ATTEMPT_BROKEN };
 
 enum nr_record_flag {
     NR_RECORD_TUNNEL = 1,
@@ -55,18 +65,21 @@ enum nr_record_flag {
     NR_RECORD_STANDBY = 512,       /* instances of a lower priority took part */
     NR_RECORD_TCP = 1024,          /* a connection passed on as bytes: no method, path or status */
     /* From here on beyond 16 bits: policies that have decided something about the call. */
-    NR_RECORD_RETRY_AFTER = 1 << 16, /* waited for as long as the service's Retry-After said */
-    NR_RECORD_PROBE = 1 << 17,       /* an attempt was a probe of a half-open breaker */
-    NR_RECORD_FALLBACK = 1 << 18,    /* answered by the service's fallback */
-    NR_RECORD_STALE = 1 << 22,       /* a pooled connection had gone stale, and was replaced */
-    NR_RECORD_WOULD_OPEN = 1 << 19,  /* observe only: the breaker would have refused */
-    NR_RECORD_WOULD_QUEUE = 1 << 20, /* observe only: no permit of the bulkhead was free */
-    NR_RECORD_WOULD_EJECT = 1 << 21, /* observe only: sent to an instance that would be ejected */
-    NR_RECORD_WOULD_LIMIT = 1 << 23, /* observe only: a rate limit would have refused it */
-    NR_RECORD_WOULD_SHED = 1 << 24,  /* observe only: it would have been shed */
-    NR_RECORD_FAULT_DELAY = 1 << 25, /* held on purpose */
-    NR_RECORD_FAULT_SLOW = 1 << 26,  /* answered slowly on purpose */
-    NR_RECORD_BY_HAND = 1 << 30,     /* what an operator had set by hand decided */
+    NR_RECORD_RETRY_AFTER = 1 << 16,   /* waited for as long as the service's Retry-After said */
+    NR_RECORD_PROBE = 1 << 17,         /* an attempt was a probe of a half-open breaker */
+    NR_RECORD_FALLBACK = 1 << 18,      /* answered by the service's fallback */
+    NR_RECORD_STALE = 1 << 22,         /* a pooled connection had gone stale, and was replaced */
+    NR_RECORD_WOULD_OPEN = 1 << 19,    /* observe only: the breaker would have refused */
+    NR_RECORD_WOULD_QUEUE = 1 << 20,   /* observe only: no permit of the bulkhead was free */
+    NR_RECORD_WOULD_EJECT = 1 << 21,   /* observe only: sent to an instance that would be ejected */
+    NR_RECORD_WOULD_LIMIT = 1 << 23,   /* observe only: a rate limit would have refused it */
+    NR_RECORD_WOULD_SHED = 1 << 24,    /* observe only: it would have been shed */
+    NR_RECORD_FAULT_DELAY = 1 << 25,   /* held on purpose */
+    NR_RECORD_FAULT_SLOW = 1 << 26,    /* answered slowly on purpose */
+    NR_RECORD_FAULT_ATTEMPT = 1 << 27, /* attempts failed or were late on purpose: see there */
+    NR_RECORD_STOOD_IN = 1 << 28,      /* with FALLBACK: the answer of another service */
+    NR_RECORD_NO_STAND_IN = 1 << 29,   /* the fallback's service was not asked: see RETRY_… */
+    NR_RECORD_BY_HAND = 1 << 30,       /* what an operator had set by hand decided */
 };
 
 struct nr_record {
@@ -96,6 +109,7 @@ struct nr_record {
     uint16_t limit;      /* 1 + the id of the tightest rate limit; 0: it was under none */
     uint32_t limit_left; /* … and what was left of it behind this request */
     uint8_t client_ip[16];
+    uint32_t fallbacks[NR_RECORD_HOPS]; /* 1 + the id of the service that stood in; 0: none */
     struct nr_record_attempt attempts[NR_RECORD_ATTEMPTS];
     char path[NR_RECORD_PATH_BYTES]; /* canonical, without query */
 };

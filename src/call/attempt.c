@@ -14,9 +14,9 @@
 /* ---- the record and the service ---- */
 
 /* The attempt's place in the record; beyond the last the latest overwrites. */
-static struct nr_record_attempt *slot_of(struct nr_call *c)
+struct nr_record_attempt *nr_attempt_slot(struct nr_call *c)
 {
-    uint32_t index = c->attempts - 1;
+    uint32_t index = c->record->attempt_count - 1u;
 
     return &c->record->attempts[index < NR_RECORD_ATTEMPTS ? index : NR_RECORD_ATTEMPTS - 1];
 }
@@ -28,13 +28,13 @@ static void note_start(struct nr_call *c)
     c->record->service = nr_service_id(c->service);
     if (c->record->attempt_count < UINT8_MAX)
         c->record->attempt_count++;
-    *slot_of(c) = (struct nr_record_attempt){.instance = a->instance,
-                                             .start_us = US(a->started_ns - c->record->start_ns)};
+    *nr_attempt_slot(c) = (struct nr_record_attempt){
+        .instance = a->instance, .start_us = US(a->started_ns - c->record->start_ns)};
 }
 
 void nr_attempt_note(struct nr_call *c, enum nr_attempt_result result)
 {
-    struct nr_record_attempt *slot = slot_of(c);
+    struct nr_record_attempt *slot = nr_attempt_slot(c);
     uint64_t now_ns = nr_io_now_ns(c->io);
 
     slot->took_us = US(now_ns - c->attempt.started_ns);
@@ -151,6 +151,8 @@ static void up_trailers(struct nr_exchange *up, struct nr_head *trailers)
 
 void nr_attempt_pass_on(struct nr_call *c)
 {
+    if (nr_unlikely(c->attempt.struck))
+        return;
     if (!nr_replay_flushed(&c->replay)) {
         nr_replay_flush(&c->replay, c->attempt.up);
         if (!nr_replay_flushed(&c->replay))
@@ -176,7 +178,7 @@ static void up_writable(struct nr_exchange *up)
 
 /* ---- its end ---- */
 
-static void up_end(struct nr_exchange *up, enum nr_end end)
+void nr_attempt_ended(struct nr_exchange *up, enum nr_end end)
 {
     struct nr_call *c = up->owner;
 
@@ -208,7 +210,7 @@ static const struct nr_exchange_events up_events = {
     .body = up_body,
     .trailers = up_trailers,
     .writable = up_writable,
-    .end = up_end,
+    .end = nr_attempt_ended,
 };
 
 /* ---- its start ---- */
@@ -255,8 +257,7 @@ void nr_attempt_request_sent(struct nr_call *c)
     nr_call_bound(c);
 }
 
-/* Send it to the attempt's instance. */
-static void go(struct nr_call *c, bool fresh)
+void nr_attempt_go(struct nr_call *c, bool fresh)
 {
     struct nr_attempt *a = &c->attempt;
     struct nr_client *client = nr_service_client(c->pools, a->instance);
@@ -275,7 +276,7 @@ static void go(struct nr_call *c, bool fresh)
 void nr_attempt_again(struct nr_call *c)
 {
     c->attempt.refreshed = true;
-    go(c, true);
+    nr_attempt_go(c, true);
     nr_attempt_pass_on(c);
 }
 
@@ -317,6 +318,8 @@ enum nr_attempt_start nr_attempt_start(struct nr_call *c, int *ret_reason)
         .until_ns = nr_deadline_bound_ns(&c->deadline, now_ns, c->conf->timeouts.attempt_ns),
     };
     note_start(c);
-    go(c, c->fresh);
+    if (nr_unlikely(c->faults != NULL) && nr_fault_strikes(c))
+        return NR_ATTEMPT_STARTED;
+    nr_attempt_go(c, c->fresh);
     return NR_ATTEMPT_STARTED;
 }

@@ -112,7 +112,7 @@ static void send_head(struct nr_exchange *x, const struct nr_head *head, bool en
 static bool takes_body(const struct nr_call *c)
 {
     return c->attempt.up != NULL && !c->attempt.timed_out && !c->attempt.discarded &&
-           c->replay.at == NULL;
+           !c->attempt.struck && c->replay.at == NULL;
 }
 
 static size_t send_body(struct nr_exchange *x, struct nr_span bytes, bool ended)
@@ -229,7 +229,7 @@ static bool may_need_body_again(const struct nr_call *c)
 /* Without retries only a connection that had gone stale is made up for. */
 static void keep_no_more_than_needed(struct nr_call *c)
 {
-    if (c->conf->retry.attempts <= 1 && !c->attempt.up->reused)
+    if (c->conf->retry.attempts <= 1 && !c->attempt.up->reused && !c->attempt.struck)
         c->replay.keep = false;
 }
 
@@ -261,6 +261,7 @@ struct nr_exchange *nr_call_open(struct nr_io *io, const struct nr_call_conf *co
     c->request = conf->head;
     c->record = conf->record;
     c->budget = conf->budget;
+    c->faults = conf->faults;
     c->deadline = conf->deadline;
     c->key = conf->key;
     c->has_key = conf->has_key;
@@ -279,6 +280,11 @@ struct nr_exchange *nr_call_open(struct nr_io *io, const struct nr_call_conf *co
 uint32_t nr_call_instance(const struct nr_exchange *call)
 {
     return call_of(call)->attempt.instance;
+}
+
+uint16_t nr_call_abort_status(const struct nr_exchange *call)
+{
+    return call_of(call)->attempt.status;
 }
 
 uint64_t nr_call_wait_ns(const struct nr_exchange *call)

@@ -21,6 +21,9 @@
  * failure of an attempt costs the instance its good name (nr_service_report), but for a pooled
  * connection that had gone stale and a client that left.
  *
+ * Faults on purpose strike attempts behind breaker and balancer, as if the chosen instance behaved
+ * so (fault.c): the policies see no difference, and the record tells it.
+ *
  * Events reach the owner only from the attempt that is answered: 1xx heads are passed on as they
  * come, and the first final head commits the call. */
 #ifndef NR_CALL_CALL_H
@@ -30,12 +33,29 @@
 #include "base/record.h"
 #include "http/exchange.h"
 #include "policy/deadline.h"
+#include "service/fault_conf.h"
 #include "service/service.h"
 
 /* Bytes of request bodies kept for replay on one engine, all calls together. */
 struct nr_call_budget {
     uint64_t replay_bytes_max;
     uint64_t replay_bytes;
+};
+
+/* A fault on purpose, and on which service it strikes; NULL: on the one that the call was opened
+ * for, whichever that is. */
+struct nr_call_fault {
+    const struct nr_fault_conf *conf;
+    const struct nr_service *service;
+};
+
+/* The faults that may strike a call's attempts. Each attempt draws anew for each of them. */
+struct nr_call_faults {
+    struct nr_call_fault *items;
+    uint32_t count;
+    uint64_t *struck; /* per enum nr_fault_kind; cells of the engine's thread */
+    /* A new attempt: its answer is to be passed on no faster than this; NULL: as it comes. */
+    void (*slow)(struct nr_call_faults *faults, const struct nr_rate *bandwidth);
 };
 
 struct nr_call_conf {
@@ -48,7 +68,8 @@ struct nr_call_conf {
     struct nr_call_budget *budget; /* NULL: no body is kept */
     const struct nr_exchange_events *events;
     void *owner;
-    uint64_t key; /* for services that balance by one: see struct nr_pick */
+    struct nr_call_faults *faults; /* lives as long as the call; NULL: none */
+    uint64_t key;                  /* for services that balance by one: see struct nr_pick */
     bool has_key;
     bool ended; /* no request body follows */
 };
@@ -64,6 +85,9 @@ uint32_t nr_call_instance(const struct nr_exchange *call);
 
 /* In and after `end`'s start: why there is no (complete) answer; NR_REASON_NONE if there is. */
 enum nr_reason nr_call_reason(const struct nr_exchange *call);
+
+/* … and when that is fault_abort: the status that the fault answers with. */
+uint16_t nr_call_abort_status(const struct nr_exchange *call);
 
 /* … and when that is circuit_open: for how long it is certain to last; 0: not known. */
 uint64_t nr_call_wait_ns(const struct nr_exchange *call);

@@ -240,6 +240,18 @@ bool nr_repeat_instead_of(struct nr_call *c, struct nr_head *head, bool ended)
     return false;
 }
 
+void nr_repeat_aborted(struct nr_call *c, uint16_t status)
+{
+    struct nr_head head;
+
+    nr_head_init_response(&head, c->x.arena, status);
+    if (status >= 429 && nr_repeat_instead_of(c, &head, true))
+        return;
+    c->gives_up = true;
+    c->reason = NR_REASON_FAULT_ABORT;
+    discard(c, status, true);
+}
+
 void nr_repeat_drop_body(struct nr_call *c, struct nr_exchange *up)
 {
     nr_exchange_consume(up, nr_exchange_pending(up).len);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* state.h - one call: its life (call.c), its present attempt (attempt.c), whether a failed one is
- * repeated (repeat.c) and the body kept for that (replay.c). Internal to src/call.
+ * repeated (repeat.c), the body kept for that (replay.c) and what goes wrong on purpose (fault.c).
+ * Internal to src/call.
  *
  *      open --no instance, no time------------------------------------.
  *        |                                                            v
@@ -86,6 +87,7 @@ struct nr_attempt {
     bool timed_out;  /* we have reset it because its time was over */
     bool refreshed;  /* its first connection had gone stale, this is the second */
     bool discarded;  /* its answer is not for the owner: when it has ended, there is another try */
+    bool struck;     /* `up` is no instance, but a fault on purpose: see fault.c */
     uint64_t started_ns;
     uint64_t until_ns;        /* the head must be there */
     uint64_t first_byte_ns;   /* any byte of the answer must be there; NR_TIME_NEVER: no bound */
@@ -108,6 +110,7 @@ struct nr_call {
     struct nr_head *request;
     struct nr_record *record;
     struct nr_call_budget *budget;
+    struct nr_call_faults *faults; /* NULL: none */
     struct nr_deadline deadline;
     struct nr_timer timer;
     struct nr_op end_op; /* brings `end` where no exchange upstream does */
@@ -147,6 +150,15 @@ enum nr_attempt_start nr_attempt_start(struct nr_call *c, int *ret_reason);
 
 /* The attempt once more, to the same instance, over a connection of its own. */
 void nr_attempt_again(struct nr_call *c);
+
+/* Send the request to the attempt's instance. fresh: not over a pooled connection. */
+void nr_attempt_go(struct nr_call *c, bool fresh);
+
+/* `up` is over: the last that is heard of it. */
+void nr_attempt_ended(struct nr_exchange *up, enum nr_end end);
+
+/* Its place in the record. */
+struct nr_record_attempt *nr_attempt_slot(struct nr_call *c);
 
 /* The attempt's last words for the record. */
 void nr_attempt_note(struct nr_call *c, enum nr_attempt_result result);
@@ -188,6 +200,10 @@ bool nr_repeat_is_safe(const struct nr_call *c);
  * repeating it is no use. */
 bool nr_repeat_instead_of(struct nr_call *c, struct nr_head *head, bool ended);
 
+/* The same for a fault's answer, which has a status and nothing else. It is always discarded: when
+ * it is the last word, the owner says it in its own way (NR_REASON_FAULT_ABORT). */
+void nr_repeat_aborted(struct nr_call *c, uint16_t status);
+
 /* A body of a discarded answer: up to a limit it is read, to keep the connection. */
 void nr_repeat_drop_body(struct nr_call *c, struct nr_exchange *up);
 
@@ -206,6 +222,11 @@ void nr_repeat_resume(struct nr_call *c);
 
 /* … or cut short: the ledger counts what has passed of it. */
 void nr_repeat_note_pause(struct nr_call *c);
+
+/* ---- fault.c ---- */
+
+/* The attempt has its instance: do faults strike? Then `up` is theirs, and they go on. */
+bool nr_fault_strikes(struct nr_call *c);
 
 /* ---- call.c ---- */
 

@@ -25,10 +25,12 @@ static const struct nr_review_essay essays[] = {
     },
     {
         .code = "faults-on",
-        .why = "Faults on purpose show how clients bear an outage. Left in after the exercise "
+        .why = "Faults on purpose show how policies and clients bear an outage. Left in after the "
+               "exercise "
                "they are an outage.",
-        .mend = "Remove `faults` from the route, or narrow it to requests with a header that only "
-                "the exercise sends; the warning stays until it is gone.",
+        .mend =
+            "Remove `faults` from the route or service, or narrow them to requests with a header "
+            "that only the exercise sends; the warning stays until they are gone.",
         .example = "gateway:\n"
                    "  listen: [\":8080\"]\n"
                    "  routes: [{ match: { path: \"/*\" }, service: orders }]\n"

@@ -198,11 +198,24 @@ static void put_verdict(const struct nr_json *record, struct nr_strbuf *to)
     nr_strbuf_printf(to, "]\nWhat to do: %s\n", nr_reason_advice(reason));
 }
 
+/* Nobody shall look for a crash that was no crash. */
+static void put_exercise(const struct nr_json *record, struct nr_strbuf *to)
+{
+    const struct nr_json *attempts = nr_json_get(record, "attempts");
+
+    for (size_t i = 0; i < nr_json_count(attempts); i++)
+        if (nr_json_get(nr_json_at(attempts, i), "fault") != NULL) {
+            NR_STRBUF_LIT(to, "An exercise: faults on purpose struck its attempts.\n");
+            return;
+        }
+}
+
 void nr_explain_record(const struct nr_json *record, struct nr_strbuf *to)
 {
     put_request(record, to);
     NR_STRBUF_LIT(to, "\n");
     put_verdict(record, to);
+    put_exercise(record, to);
     NR_STRBUF_LIT(to, "\nWhat happened\n");
     nr_explain_steps(record, to);
     NR_STRBUF_LIT(to, "\nWhere the time went\n");

@@ -131,8 +131,9 @@ struct nr_span nr_explain_result(const struct nr_json *attempt)
 static void put_attempt(const struct nr_json *attempt, int64_t number, struct nr_strbuf *to)
 {
     static const char *const known[] = {
-        "instance", "result", "status", "start_ms", "took_ms", "reused_connection", NULL};
+        "instance", "result", "status", "fault", "start_ms", "took_ms", "reused_connection", NULL};
     struct nr_span instance = nr_json_text(nr_json_get(attempt, "instance"));
+    struct nr_span fault = nr_json_text(nr_json_get(attempt, "fault"));
     const struct nr_json *status = nr_json_get(attempt, "status");
     char name[32];
 
@@ -147,6 +148,10 @@ static void put_attempt(const struct nr_json *attempt, int64_t number, struct nr
     nr_explain_ms(to, nr_json_number(nr_json_get(attempt, "took_ms")));
     if (nr_json_bool_value(nr_json_get(attempt, "reused_connection")))
         NR_STRBUF_LIT(to, ", on a pooled connection");
+    if (fault.len > 0) {
+        NR_STRBUF_LIT(to, ", on purpose: ");
+        nr_explain_text(to, fault);
+    }
     put_remainder(attempt, known, to);
     NR_STRBUF_LIT(to, "\n");
 }

@@ -10,11 +10,12 @@ static struct nr_span content_type(const struct nr_service_fallback_conf *conf)
     return conf->json != NULL ? NR_SPAN("application/json") : NR_SPAN("text/plain; charset=utf-8");
 }
 
-/* Not when the client is to blame, or when it is we who are going. */
+/* Not when the client is to blame, or when it is we who are going; and a fault's answer that nobody
+ * wanted to repeat is passed on as the service's own would be. */
 static bool is_wanted(enum nr_reason reason)
 {
     return nr_reason_status(reason) >= 500 && reason != NR_REASON_DRAINING &&
-           reason != NR_REASON_LOOP;
+           reason != NR_REASON_LOOP && reason != NR_REASON_FAULT_ABORT;
 }
 
 bool nr_fallback_answer(struct nr_request *request, enum nr_reason reason)

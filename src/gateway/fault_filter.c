@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fault_filter.c - what goes wrong on purpose, so that somebody can see what happens then.
  *
- * Faults are put in behind limits and shedding, which must hold in an exercise, too, and before the
- * call. Chance is the engine's, so in the simulator the same seed strikes the same requests.
- * Whatever strikes is in the record: an exercise must never be mistaken for an outage. */
+ * Faults are put in behind limits and shedding, which must hold in an exercise, too. Those at the
+ * request strike here, before the call. Those at the attempt strike there (call/fault.c), as often
+ * as there are attempts; here it is only seen whether they concern the request, by the header that
+ * the client sent, before the route changes any. Chance is the engine's, so in the simulator the
+ * same seed strikes the same requests. Whatever strikes is in the record: an exercise must never be
+ * mistaken for an outage. */
 #include "gateway/fault_filter.h"
 
 #include "base/cell.h"
@@ -17,6 +20,7 @@ struct nr_throttle {
     struct nr_request *request;
     uint64_t bytes_per_s;
     uint64_t next_ns; /* when the bytes that have been taken are paid for */
+    bool of_attempt;
 };
 
 static struct nr_gateway_worker *worker_of(const struct nr_request *request)
@@ -24,16 +28,89 @@ static struct nr_gateway_worker *worker_of(const struct nr_request *request)
     return request->port->worker;
 }
 
-static bool strikes(struct nr_request *request, const struct nr_fault_conf *fault)
+/* ---- what belongs to a route ---- */
+
+/* Is the service one of the route's, or one that may stand in for one of them? */
+static bool leads_to(const struct nr_gateway_snapshot *snapshot, const struct nr_route_conf *route,
+                     struct nr_span service)
+{
+    const struct nr_services_conf *services = nr_services_conf_of(snapshot->config);
+
+    for (uint32_t i = 0; i < nr_route_service_count(route); i++) {
+        struct nr_span name = nr_route_service_name(route, i);
+
+        while (name.len > 0) {
+            const struct nr_service_conf *conf = nr_service_conf_find(services, name);
+
+            if (nr_span_eq(name, service))
+                return true;
+            name = nr_service_stand_in(conf);
+        }
+    }
+    return false;
+}
+
+/* ret NULL: only count. */
+static uint32_t gather(const struct nr_gateway_snapshot *snapshot,
+                       const struct nr_route_conf *route, bool of_services,
+                       struct nr_call_fault *ret)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < route->fault_count; i++, count++)
+        if (ret != NULL)
+            ret[count] = (struct nr_call_fault){.conf = &route->faults[i]};
+    for (uint32_t i = 0; of_services && i < snapshot->service_count; i++) {
+        const struct nr_gateway_service *service = snapshot->services[i];
+
+        if (nr_likely(service->conf->fault_count == 0) ||
+            !leads_to(snapshot, route, service->conf->name))
+            continue;
+        for (uint32_t j = 0; j < service->conf->fault_count; j++, count++)
+            if (ret != NULL)
+                ret[count] = (struct nr_call_fault){&service->conf->faults[j], service->service};
+    }
+    return count;
+}
+
+bool nr_faults_of_services(const struct nr_gateway_snapshot *snapshot)
+{
+    for (uint32_t i = 0; i < snapshot->service_count; i++)
+        if (snapshot->services[i]->conf->fault_count > 0)
+            return true;
+    return false;
+}
+
+const struct nr_call_fault *nr_faults_of_route(const struct nr_gateway_snapshot *snapshot,
+                                               uint32_t route, bool of_services,
+                                               struct nr_arena *arena, uint32_t *ret_count)
+{
+    const struct nr_route_conf *conf = &snapshot->conf->routes[route];
+    struct nr_call_fault *faults;
+
+    *ret_count = gather(snapshot, conf, of_services, NULL);
+    if (nr_likely(*ret_count == 0))
+        return NULL;
+    faults = nr_arena_alloc(arena, *ret_count * sizeof(*faults));
+    gather(snapshot, conf, of_services, faults);
+    return faults;
+}
+
+/* ---- whom they concern ---- */
+
+static bool concerns(const struct nr_request *request, const struct nr_fault_conf *fault)
 {
     struct nr_span name, value, sent;
 
-    if (fault->header.len > 0) {
-        nr_fault_header(fault, &name, &value);
-        sent = nr_client_header(request->head, name);
-        if (sent.ptr == NULL || (value.ptr != NULL && !nr_span_eq(sent, value)))
-            return false;
-    }
+    if (fault->header.len == 0)
+        return true;
+    nr_fault_header(fault, &name, &value);
+    sent = nr_client_header(request->head, name);
+    return sent.ptr != NULL && (value.ptr == NULL || nr_span_eq(sent, value));
+}
+
+static bool strikes(struct nr_request *request, const struct nr_fault_conf *fault)
+{
     return fault->share >= 1 || nr_random_unit(nr_io_random(worker_of(request)->io)) < fault->share;
 }
 
@@ -68,12 +145,13 @@ static void paid(struct nr_op *op)
 
 static const struct nr_op_kind paid_kind = {paid, "gateway.throttle"};
 
-static void throttle(struct nr_request *request, struct nr_rate rate)
+static void throttle(struct nr_request *request, struct nr_rate rate, bool of_attempt)
 {
     struct nr_throttle *throttle = nr_arena_zalloc(request->down->arena, sizeof(*throttle));
     uint64_t bytes_per_s = (uint64_t)((double)rate.count * 1e9 / (double)rate.per_ns);
 
     throttle->request = request;
+    throttle->of_attempt = of_attempt;
     throttle->bytes_per_s = bytes_per_s > 0 ? bytes_per_s : 1;
     nr_timer_init(&throttle->timer, &paid_kind);
     request->throttle = throttle;
@@ -103,19 +181,64 @@ void nr_throttle_stop(struct nr_request *request)
     request->throttle = NULL;
 }
 
+/* ---- for the call ---- */
+
+struct handed_over {
+    struct nr_call_faults faults;
+    struct nr_request *request;
+};
+
+/* What the request itself is under comes first. */
+static void slow_attempt(struct nr_call_faults *faults, const struct nr_rate *bandwidth)
+{
+    struct nr_request *request = nr_container_of(faults, struct handed_over, faults)->request;
+
+    if (request->throttle != NULL && !request->throttle->of_attempt)
+        return;
+    if (request->throttle != NULL) {
+        nr_throttle_stop(request);
+        request->record.flags &= ~(uint32_t)NR_RECORD_FAULT_SLOW;
+    }
+    if (bandwidth != NULL)
+        throttle(request, *bandwidth, true);
+}
+
+static void hand_over(struct nr_request *request, const struct nr_call_fault *fault)
+{
+    struct nr_arena *arena = request->down->arena;
+
+    if (request->faults == NULL) {
+        struct handed_over *over = nr_arena_zalloc(arena, sizeof(*over));
+        uint32_t count = request->route->guard->fault_count;
+
+        over->request = request;
+        over->faults.items = nr_arena_alloc(arena, count * sizeof(*over->faults.items));
+        over->faults.struck = worker_of(request)->faults;
+        over->faults.slow = slow_attempt;
+        request->faults = &over->faults;
+    }
+    request->faults->items[request->faults->count++] = *fault;
+}
+
 /* ---- the filter ---- */
 
 enum nr_fault_outcome nr_fault_filter(struct nr_request *request, uint32_t from, uint32_t *ret_next,
                                       uint64_t *ret_wait_ns)
 {
-    const struct nr_route_conf *conf = request->route->conf;
+    const struct nr_guard *guard = request->route->guard;
     struct nr_gateway_worker *worker = worker_of(request);
     uint64_t left_ns = nr_deadline_left_ns(&request->deadline, nr_io_now_ns(worker->io));
 
-    for (uint32_t i = from; i < conf->fault_count; i++) {
-        const struct nr_fault_conf *fault = &conf->faults[i];
+    for (uint32_t i = from; i < guard->fault_count; i++) {
+        const struct nr_fault_conf *fault = guard->faults[i].conf;
         enum nr_fault_kind kind = nr_fault_kind_of(fault);
 
+        if (!concerns(request, fault))
+            continue;
+        if (fault->where == NR_FAULT_IN_ATTEMPT) {
+            hand_over(request, &guard->faults[i]);
+            continue;
+        }
         if (!strikes(request, fault))
             continue;
         nr_cell_add(&worker->faults[kind], 1);
@@ -129,7 +252,7 @@ enum nr_fault_outcome nr_fault_filter(struct nr_request *request, uint32_t from,
         case NR_FAULT_RESET: break_off(request); return NR_FAULT_DONE;
         default:
             if (request->throttle == NULL)
-                throttle(request, fault->bandwidth);
+                throttle(request, fault->bandwidth, false);
         }
     }
     return NR_FAULT_PASS;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fault_filter.h - faults on purpose, as a filter: the last one before the call. Internal to
- * src/gateway. */
+/* fault_filter.h - faults on purpose, as a filter: the last one before the call. Those of requests
+ * strike here, those of attempts are handed to the call. Internal to src/gateway. */
 #ifndef NR_GATEWAY_FAULT_FILTER_H
 #define NR_GATEWAY_FAULT_FILTER_H
 
@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct nr_arena;
+struct nr_call_fault;
+struct nr_gateway_snapshot;
 struct nr_request;
 struct nr_throttle; /* an answer that is passed on slowly; in the request's arena */
 
@@ -17,7 +20,16 @@ enum nr_fault_outcome {
     NR_FAULT_DONE, /* answered, or broken off */
 };
 
-/* Draw for each of the route's faults, from number `from` on. */
+/* Has any service faults? */
+bool nr_faults_of_services(const struct nr_gateway_snapshot *snapshot);
+
+/* What may strike the requests of a route, and their attempts. of_services: as above, asked once
+ * for all routes. In the arena; NULL: nothing. */
+const struct nr_call_fault *nr_faults_of_route(const struct nr_gateway_snapshot *snapshot,
+                                               uint32_t route, bool of_services,
+                                               struct nr_arena *arena, uint32_t *ret_count);
+
+/* Draw for each of the guard's faults, from number `from` on. */
 enum nr_fault_outcome nr_fault_filter(struct nr_request *request, uint32_t from, uint32_t *ret_next,
                                       uint64_t *ret_wait_ns);
 

@@ -24,13 +24,13 @@
 #include "base/intern.h"
 #include "base/record.h"
 #include "config/config.h"
-#include "gateway/fault_conf.h"
 #include "gateway/limiter.h"
 #include "http/server.h"
 #include "io/handover.h"
 #include "io/io.h"
 #include "naru/err.h"
 #include "policy/shed.h"
+#include "service/fault_conf.h"
 #include "service/service.h"
 
 struct nr_gateway;
@@ -153,7 +153,7 @@ struct nr_gateway_guards {
     uint64_t delay_ns; /* of the slowest worker's loop, when it was last looked at */
     uint64_t shed[NR_CRITICALITIES];
     uint64_t would_shed[NR_CRITICALITIES];
-    bool faults; /* some route has any */
+    bool faults; /* some route has any, or a service that one leads to */
     uint64_t struck[NR_FAULTS];
 };
 void nr_gateway_guards(const struct nr_gateway *gateway, struct nr_gateway_guards *ret_guards);

@@ -13,24 +13,28 @@
 static bool is_guarded(const struct nr_guards *guards, const struct nr_gateway_conf *gateway,
                        uint32_t route)
 {
-    const struct nr_route_conf *conf = &gateway->routes[route];
-
     return guards->limits->by_listener || guards->limits->routes[route].count > 0 ||
-           gateway->shedding != NULL || !conf->enabled || conf->fault_count > 0;
+           gateway->shedding != NULL || !gateway->routes[route].enabled ||
+           guards->routes[route].fault_count > 0;
 }
 
-struct nr_guards *nr_guards_new(const struct nr_config *config, const struct nr_guards *before)
+struct nr_guards *nr_guards_new(const struct nr_gateway_snapshot *snapshot,
+                                const struct nr_guards *before)
 {
-    const struct nr_gateway_conf *gateway = nr_gateway_conf_of(config);
+    const struct nr_gateway_conf *gateway = snapshot->conf;
     struct nr_guards *guards = calloc(1, sizeof(*guards));
+    bool of_services = nr_faults_of_services(snapshot);
 
     nr_assert(guards != NULL);
-    guards->limits = nr_limits_new(config, before != NULL ? before->limits : NULL);
+    nr_arena_init(&guards->memory, NULL, 0);
+    guards->limits = nr_limits_new(snapshot->config, before != NULL ? before->limits : NULL);
     guards->routes = calloc(gateway->route_count + 1u, sizeof(*guards->routes));
     guards->guarded = calloc(gateway->route_count + 1u, sizeof(*guards->guarded));
     nr_assert(guards->routes != NULL && guards->guarded != NULL);
     for (uint32_t i = 0; i < gateway->route_count; i++) {
         guards->routes[i].limits = guards->limits->routes[i];
+        guards->routes[i].faults = nr_faults_of_route(snapshot, i, of_services, &guards->memory,
+                                                      &guards->routes[i].fault_count);
         guards->guarded[i] = is_guarded(guards, gateway, i);
     }
     return guards;
@@ -43,6 +47,7 @@ void nr_guards_free(struct nr_guards *guards)
     nr_limits_free(guards->limits);
     free(guards->routes);
     free(guards->guarded);
+    nr_arena_done(&guards->memory);
     free(guards);
 }
 
@@ -153,7 +158,7 @@ static bool run(struct nr_request *request, const struct nr_peer *peer, enum sta
         return false;
     if (stage <= AT_SHEDDING && !nr_shed_filter(request, peer))
         return false;
-    return request->route->conf->fault_count == 0 || put_in_faults(request, fault);
+    return request->route->guard->fault_count == 0 || put_in_faults(request, fault);
 }
 
 bool nr_guard_admit(struct nr_request *request, const struct nr_peer *peer)

@@ -6,12 +6,16 @@
 #ifndef NR_GATEWAY_GUARD_H
 #define NR_GATEWAY_GUARD_H
 
+#include "base/arena.h"
+#include "call/call.h"
 #include "gateway/limits.h"
 
 struct nr_hold; /* a request that waits */
 
 struct nr_guard {
     struct nr_limit_list limits;
+    const struct nr_call_fault *faults; /* the route's own and those of its services, in order */
+    uint32_t fault_count;
 };
 
 /* The guards of one configuration. */
@@ -19,9 +23,13 @@ struct nr_guards {
     struct nr_limits *limits;
     struct nr_guard *routes; /* per route */
     bool *guarded;           /* … and whether it has one */
+    struct nr_arena memory;
 };
 
-struct nr_guards *nr_guards_new(const struct nr_config *config, const struct nr_guards *before);
+/* Of a snapshot that has its services; before: of the one before, or NULL. */
+struct nr_gateway_snapshot;
+struct nr_guards *nr_guards_new(const struct nr_gateway_snapshot *snapshot,
+                                const struct nr_guards *before);
 void nr_guards_free(struct nr_guards *guards); /* NULL is fine */
 
 /* The route's; NULL: none. */

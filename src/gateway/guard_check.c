@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* guard_check.c - what `naru check` says about rate limits and faults. */
 #include "gateway/gateway_conf.h"
+#include "service/service_conf.h"
 
 static void find_faults(const struct nr_config *config, struct nr_check_finder *finder)
 {
     const struct nr_gateway_conf *gateway = nr_gateway_conf_of(config);
+    const struct nr_services_conf *services = nr_services_conf_of(config);
+    const char *fix = "remove them after the exercise";
 
     for (uint32_t i = 0; i < gateway->route_count; i++)
         if (gateway->routes[i].fault_count > 0)
-            nr_check_found(
-                finder, &gateway->routes[i].at, "faults", "remove them after the exercise",
-                "route '%s' makes requests fail on purpose", gateway->routes[i].name.ptr);
+            nr_check_found(finder, &gateway->routes[i].at, "faults", fix,
+                           "route '%s' makes requests fail on purpose",
+                           gateway->routes[i].name.ptr);
+    for (uint32_t i = 0; i < services->count; i++)
+        if (services->items[i].fault_count > 0)
+            nr_check_found(finder, &services->items[i].at, "faults", fix,
+                           "service '%s' is made to fail on purpose", services->items[i].name.ptr);
 }
 
 static bool trusts_somebody(const struct nr_gateway_conf *gateway)

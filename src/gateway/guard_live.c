@@ -139,5 +139,6 @@ void nr_gateway_guards(const struct nr_gateway *gateway, struct nr_gateway_guard
     for (uint32_t i = 0; i < gateway->worker_count; i++)
         add_worker(gateway->workers[i], ret_guards);
     for (uint32_t i = 0; i < conf->route_count; i++)
-        ret_guards->faults = ret_guards->faults || conf->routes[i].fault_count > 0;
+        ret_guards->faults =
+            ret_guards->faults || gateway->current->guards->routes[i].fault_count > 0;
 }

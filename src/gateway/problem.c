@@ -52,6 +52,8 @@ void nr_problem_call(struct nr_request *request, const struct nr_exchange *call)
                                  .detail = nr_reason_detail(reason)};
 
     request->record.reason = (uint16_t)reason;
+    if (reason == NR_REASON_FAULT_ABORT)
+        problem.status = nr_call_abort_status(call);
     if (reason == NR_REASON_CIRCUIT_OPEN && wait_ns > 0) {
         problem.extra_name = NR_SPAN("Retry-After");
         problem.extra_value =

@@ -491,6 +491,7 @@ static void go_on(struct nr_request *request)
                                                     .budget = &request->port->worker->budget,
                                                     .events = &up_events,
                                                     .owner = request,
+                                                    .faults = request->faults,
                                                     .key = key,
                                                     .has_key = keyed,
                                                     .ended = request->request_passed,

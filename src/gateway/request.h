@@ -41,6 +41,7 @@ struct nr_request {
     uint64_t body_bytes_max;
     const struct nr_plan *plan;       /* of the route; NULL: none, or no route yet */
     struct nr_hold *hold;             /* it waits for its turn; NULL: it doesn't */
+    struct nr_call_faults *faults;    /* that may strike its attempts; NULL: none */
     struct nr_throttle *throttle;     /* its answer is passed on slowly; NULL: it isn't */
     const struct nr_limit_told *told; /* what answers say of limits; NULL: nothing */
     bool tls;                         /* the client's connection */

@@ -9,10 +9,10 @@
 #include <stdint.h>
 
 #include "config/schema.h"
-#include "gateway/fault_conf.h"
 #include "gateway/limit_conf.h"
 #include "gateway/shed_conf.h"
 #include "naru/span.h"
+#include "service/fault_conf.h"
 
 /* One header, query parameter or cookie that must be there; exactly one of the four is written. */
 struct nr_condition_conf {

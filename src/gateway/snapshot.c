@@ -196,7 +196,7 @@ enum nr_code nr_snapshot_new(struct nr_config *config, const struct nr_gateway_s
     snapshot->table = nr_routes_new(config);
     snapshot->router = snapshot->table->router;
     snapshot->routes = snapshot->table->items;
-    snapshot->guards = nr_guards_new(config, before != NULL ? before->guards : NULL);
+    snapshot->guards = nr_guards_new(snapshot, before != NULL ? before->guards : NULL);
     for (uint32_t i = 0; i < snapshot->conf->route_count; i++)
         snapshot->routes[i].guard = nr_guards_of(snapshot->guards, i);
     if (before != NULL)

@@ -89,7 +89,8 @@ void nr_expo_guards(struct nr_expo *expo, const struct nr_gateway *gateway)
         shedding(expo, &guards);
     if (!guards.faults)
         return;
-    nr_expo_family(expo, "naru_faults", NR_EXPO_COUNTER, "Faults put in on purpose.");
+    nr_expo_family(expo, "naru_faults", NR_EXPO_COUNTER,
+                   "Faults put in on purpose, into requests or attempts.");
     for (int i = 0; i < NR_FAULTS; i++)
         nr_expo_u64(expo,
                     &(struct nr_label){"kind", nr_span_of(nr_fault_name((enum nr_fault_kind)i))}, 1,

@@ -47,7 +47,8 @@ static const struct {
     {NR_RECORD_WOULD_EJECT, "observed only: went to an instance that would be ejected"},
     {NR_RECORD_WOULD_SHED, "observed only: it would have been shed"},
     {NR_RECORD_FAULT_DELAY, "an exercise: held on purpose, by a fault of the route"},
-    {NR_RECORD_FAULT_SLOW, "an exercise: answered slowly on purpose, by a fault of the route"},
+    {NR_RECORD_FAULT_ATTEMPT, "an exercise: attempts failed or were late on purpose"},
+    {NR_RECORD_FAULT_SLOW, "an exercise: answered slowly on purpose"},
     {NR_RECORD_WOULD_LIMIT, "observed only: a rate limit would have refused it"},
     {NR_RECORD_STALE, "a pooled connection had gone stale; repeated at once on a fresh one"},
     {NR_RECORD_PANIC, "panic: too few instances were healthy, so health was ignored"},
@@ -68,6 +69,17 @@ static void set_ms(struct nr_json *object, const char *key, uint64_t value_us)
     nr_json_set(object, key, nr_json_real((double)value_us / 1000));
 }
 
+/* What was done to it on purpose. */
+static struct nr_span fault_text(const struct nr_record_attempt *attempt)
+{
+    switch ((enum nr_attempt_fault)attempt->fault) {
+    case NR_ATTEMPT_ABORTED: return attempt->late ? NR_SPAN("delay, abort") : NR_SPAN("abort");
+    case NR_ATTEMPT_BROKEN: return attempt->late ? NR_SPAN("delay, reset") : NR_SPAN("reset");
+    case NR_ATTEMPT_NO_FAULT: break;
+    }
+    return NR_SPAN("delay");
+}
+
 static struct nr_json *attempts(const struct nr_observe_names *names,
                                 const struct nr_record *record)
 {
@@ -85,6 +97,8 @@ static struct nr_json *attempts(const struct nr_observe_names *names,
         set_ms(object, "start_ms", attempt->start_us);
         set_ms(object, "took_ms", attempt->took_us);
         nr_json_set(object, "reused_connection", nr_json_bool(attempt->reused != 0));
+        if (attempt->late != 0 || attempt->fault != NR_ATTEMPT_NO_FAULT)
+            nr_json_set(object, "fault", nr_json_string(fault_text(attempt)));
         nr_json_push(list, object);
     }
     return list;

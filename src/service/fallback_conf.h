@@ -7,6 +7,7 @@
 
 struct nr_service_fallback_conf {
     struct nr_section at;
+    struct nr_span service; /* another one that is asked instead; empty: an answer of our own */
     uint32_t status;
     const struct nr_node *json; /* NULL: none */
     struct nr_span body;        /* empty: none */

@@ -225,13 +225,28 @@ static const struct nr_schema_field service_fields[] = {
     {.name = "fallback", .type = NR_SCHEMA_SECTION, .flags = NR_SCHEMA_OPTIONAL,
      NR_SCHEMA_AT(struct nr_service_conf, fallback), .section = &nr_fallback_schema,
      .doc = "What is answered when no attempt brings an answer."},
+    {.name = "faults", .type = NR_SCHEMA_SECTIONS,
+     NR_SCHEMA_MANY(struct nr_service_conf, faults, fault_count), .section = &nr_fault_schema,
+     .doc = "Faults on purpose in attempts on this service, whatever route they come from."},
     {.name = "pool", .type = NR_SCHEMA_SECTION, NR_SCHEMA_AT(struct nr_service_conf, pool),
      .section = &pool_schema, .doc = "Connections kept open to the instances."},
 };
 
+static void check_service(void *section, struct nr_arena *arena, struct nr_diags *diags)
+{
+    const struct nr_service_conf *service = section;
+
+    (void)arena;
+    for (uint32_t i = 0; i < service->fault_count; i++)
+        if (service->faults[i].where != NR_FAULT_IN_ATTEMPT)
+            nr_section_error(&service->faults[i].at, "at", diags,
+                             "leave it out, or write the fault at a route",
+                             "a service's faults strike its attempts; 'at: request' is for routes");
+}
+
 static const struct nr_schema service_schema = {
     .title = "Service", NR_SCHEMA_FIELDS(service_fields, struct nr_service_conf),
-    .name_offset = offsetof(struct nr_service_conf, name),
+    .name_offset = offsetof(struct nr_service_conf, name), .check = check_service,
 };
 
 static void check_calls(const struct nr_config *config, struct nr_diags *diags)

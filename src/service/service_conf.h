@@ -17,6 +17,7 @@
 #include "service/bulkhead_conf.h"
 #include "service/eject_conf.h"
 #include "service/fallback_conf.h"
+#include "service/fault_conf.h"
 #include "service/retry_conf.h"
 
 struct nr_instance_conf {
@@ -119,6 +120,8 @@ struct nr_service_conf {
     struct nr_service_bulkhead_conf *bulkhead; /* NULL: the safety net */
     struct nr_service_eject_conf *eject;       /* NULL: none */
     struct nr_service_fallback_conf *fallback; /* NULL: none */
+    struct nr_fault_conf *faults;              /* all of them strike attempts */
+    uint32_t fault_count;
     struct nr_pool_conf pool;
 };
 
@@ -126,6 +129,12 @@ struct nr_service_conf {
 static inline bool nr_instances_are_found(const struct nr_instances_conf *conf)
 {
     return conf->dns.kind != NR_CONFIG_ADDRESS_NONE || conf->file.len > 0;
+}
+
+/* Which service stands in when this one has no answer; empty: none. */
+static inline struct nr_span nr_service_stand_in(const struct nr_service_conf *conf)
+{
+    return conf->fallback != NULL ? conf->fallback->service : (struct nr_span){NULL, 0};
 }
 
 struct nr_services_conf {

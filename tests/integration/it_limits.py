@@ -158,7 +158,7 @@ def _(t):
 def _(t):
     naru = t.naru(services=app(t), gateway={"routes": [
         route(path="/*", faults=[{"abort": 503, "header": "X-Chaos: abort"},
-                                 {"reset": True, "header": "X-Chaos: reset"},
+                                 {"at": "request", "reset": True, "header": "X-Chaos: reset"},
                                  {"delay": "300ms", "header": "X-Chaos: delay"}])]})
     t.equal(naru.request().status, 200)
     answer = naru.request(fields=[("X-Chaos", "abort")])

@@ -98,6 +98,25 @@ static void shows_what_it_does_not_know(void **state)
     free(text);
 }
 
+static const char struck[] =
+    "{\"status\": 502, \"reason\": \"upstream_reset\", \"ledger\": {\"total_ms\": 2}, "
+    "\"attempt_count\": 2, \"attempts\": [{\"instance\": \"127.0.0.1:7001\", \"result\": "
+    "\"answered\", \"status\": 503, \"took_ms\": 300, \"fault\": \"delay, abort\"}, "
+    "{\"instance\": \"127.0.0.1:7002\", \"result\": \"reset\", \"took_ms\": 0, "
+    "\"fault\": \"reset\"}]}";
+
+static void tells_an_exercise_from_an_outage(void **state)
+{
+    char *text = explained(struck), *real = explained(answered);
+
+    assert_has(text, "An exercise: faults on purpose struck its attempts.\n");
+    assert_has(text, "7001 answered 503 after 300 ms, on purpose: delay, abort\n");
+    assert_has(text, "7002 broke the connection after 0.00 ms, on purpose: reset\n");
+    assert_hasnt(real, "on purpose");
+    free(text);
+    free(real);
+}
+
 static void tells_whose_answer_it_is(void **state)
 {
     char *text = explained(answered);
@@ -213,10 +232,15 @@ static void explains_every_reason(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tells_the_story),          cmocka_unit_test(shows_what_it_does_not_know),
-        cmocka_unit_test(tells_whose_answer_it_is), cmocka_unit_test(draws_the_time),
-        cmocka_unit_test(passes_no_controls_on),    cmocka_unit_test(survives_nonsense),
-        cmocka_unit_test(lists_a_line_each),        cmocka_unit_test(explains_every_reason),
+        cmocka_unit_test(tells_the_story),
+        cmocka_unit_test(shows_what_it_does_not_know),
+        cmocka_unit_test(tells_an_exercise_from_an_outage),
+        cmocka_unit_test(tells_whose_answer_it_is),
+        cmocka_unit_test(draws_the_time),
+        cmocka_unit_test(passes_no_controls_on),
+        cmocka_unit_test(survives_nonsense),
+        cmocka_unit_test(lists_a_line_each),
+        cmocka_unit_test(explains_every_reason),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,6 +81,7 @@ static const struct {
      "services: {s: {" TWO "}}\nlimits: {a: {rate: 1/s, tiers: {x: 2/s}, tier_key: 'header:X'}}", NULL},
     {"faults-on", "gateway: {listen: [':1'], routes: [{service: s, faults: [{delay: 1s}]}]}\nservices: {s: {" TWO "}}",
      "1:57 route '/*' makes requests fail on purpose"},
+    {"faults-on", S(", faults: [{abort: 503}]"), "2:63 service 's' is made to fail on purpose"},
     {"faults-on", S(""), NULL},
     /* P2: client 3 s < gateway 5 s < service 15 s < database 20 s */
     {"timeouts-inverted", WITHIN("5s") "callers: {timeout: 3s}\nservices: {s: {own_timeout: 15s, " TWO "}}", NULL},

@@ -184,6 +184,10 @@ static void test_refusals(void **state)
          "naru.yaml:4:22: expected a host such as example.com or *.example.com, got 'a:80'"},
         {ROUTE("{match: /ab/*, service: orders, strip_prefix: /a}"),
          "naru.yaml:4:53: 'strip_prefix' must begin the path of the match, '/ab/*'"},
+        {"services: {s: {instances: ['a:1'], faults: [{at: request, abort: 500}]}}",
+         "naru.yaml:1:50: a service's faults strike its attempts; 'at: request' is for routes"},
+        {ROUTE("{service: orders, faults: [{at: request, delay: 1s, reset: true}]}"),
+         "naru.yaml:4:34: a fault is one of delay, abort, reset and bandwidth"},
         /* what later features will bring is refused until it works */
         {ROUTE("{match: /, service: orders, auth: {jwt: main}}"),
          "naru.yaml:4:35: unknown field 'auth'"},

@@ -208,11 +208,12 @@ static void test_a_feature_that_is_off(void **state)
     stage_done(s);
 }
 
-/* ---- faults ---- */
+/* ---- faults at the request; those at the attempt: test_faults.c ---- */
 
 static void test_a_delay(void **state)
 {
-    struct stage *s = stage_new(&(struct stage_conf){.route = "faults: [{ delay: 2s }]"});
+    struct stage *s =
+        stage_new(&(struct stage_conf){.route = "faults: [{ at: request, delay: 2s }]"});
     struct peer *client = stage_client(s), *up;
     const struct stage_record *record;
     uint64_t asked_ns = stage_now_ns(s) + STAGE_MS;
@@ -234,7 +235,8 @@ static void test_a_delay(void **state)
 static void test_delays_and_deadline(void **state)
 {
     struct stage *s = stage_new(&(struct stage_conf){
-        .gateway = "deadline: 300ms", .route = "faults: [{ delay: 200ms }, { delay: 200ms }]"});
+        .gateway = "deadline: 300ms",
+        .route = "faults: [{ at: request, delay: 200ms }, { at: request, delay: 200ms }]"});
     struct peer *client = stage_client(s);
     uint64_t asked_ns = stage_now_ns(s) + STAGE_MS;
 
@@ -248,7 +250,8 @@ static void test_delays_and_deadline(void **state)
 
 static void test_leaving_a_delay(void **state)
 {
-    struct stage *s = stage_new(&(struct stage_conf){.route = "faults: [{ delay: 2s }]"});
+    struct stage *s =
+        stage_new(&(struct stage_conf){.route = "faults: [{ at: request, delay: 2s }]"});
     struct peer *client = stage_client(s);
 
     (void)state;
@@ -261,8 +264,8 @@ static void test_leaving_a_delay(void **state)
 
 static void test_an_abort_for_some(void **state)
 {
-    struct stage *s = stage_new(
-        &(struct stage_conf){.route = "faults: [{ abort: 503, header: \"X-Chaos: yes\" }]"});
+    struct stage *s = stage_new(&(struct stage_conf){
+        .route = "faults: [{ at: request, abort: 503, header: \"X-Chaos: yes\" }]"});
     struct peer *client = stage_client(s), *up;
 
     (void)state;
@@ -280,7 +283,8 @@ static void test_an_abort_for_some(void **state)
 
 static void test_a_reset(void **state)
 {
-    struct stage *s = stage_new(&(struct stage_conf){.route = "faults: [{ reset: true }]"});
+    struct stage *s =
+        stage_new(&(struct stage_conf){.route = "faults: [{ at: request, reset: true }]"});
     struct peer *client = stage_client(s);
 
     (void)state;
@@ -293,7 +297,8 @@ static void test_a_reset(void **state)
 /* 1000 bytes at 1000 B/s take a second, whatever the service does. */
 static void test_bandwidth(void **state)
 {
-    struct stage *s = stage_new(&(struct stage_conf){.route = "faults: [{ bandwidth: 1000B/s }]"});
+    struct stage *s =
+        stage_new(&(struct stage_conf){.route = "faults: [{ at: request, bandwidth: 1000B/s }]"});
     struct peer *client = stage_client(s), *up;
     const struct stage_record *record;
     uint64_t answered_ns;
@@ -316,8 +321,8 @@ static void test_bandwidth(void **state)
 /* Chance is the engine's: the same seed strikes the same requests. */
 static uint64_t who_is_struck(uint64_t seed)
 {
-    struct stage *s = stage_new(
-        &(struct stage_conf){.route = "faults: [{ abort: 500, percent: 25% }]", .seed = seed});
+    struct stage *s = stage_new(&(struct stage_conf){
+        .route = "faults: [{ at: request, abort: 500, percent: 25% }]", .seed = seed});
     struct peer *client = stage_client(s);
     uint64_t struck = 0;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fault_conf.h - faults that a route puts into its requests on purpose, as loaded. */
-#ifndef NR_GATEWAY_FAULT_CONF_H
-#define NR_GATEWAY_FAULT_CONF_H
+/* fault_conf.h - faults on purpose, of a route or of a service: the entries of `faults`, as
+ * loaded. */
+#ifndef NR_SERVICE_FAULT_CONF_H
+#define NR_SERVICE_FAULT_CONF_H
 
 #include "config/schema.h"
 
@@ -13,14 +14,21 @@ enum nr_fault_kind {
     NR_FAULTS
 };
 
-/* Exactly one of the four is written. */
+/* Where a fault strikes. */
+enum nr_fault_where {
+    NR_FAULT_IN_ATTEMPT, /* behind breaker and balancer, as if the chosen instance behaved so */
+    NR_FAULT_IN_REQUEST, /* before the call: nothing behind it sees it */
+};
+
+/* Exactly one of delay, abort, reset and bandwidth is written. */
 struct nr_fault_conf {
     struct nr_section at;
+    uint32_t where;    /* enum nr_fault_where: `at` */
     uint64_t delay_ns; /* 0: none */
     uint32_t abort;    /* status; 0: none */
     bool reset;
     struct nr_rate bandwidth; /* count 0: none */
-    double share;             /* of the requests */
+    double share;             /* of the attempts, or requests */
     struct nr_span header;    /* only requests with "Name" or "Name: value"; empty: all */
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "gateway/fault_conf.h"
+/* fault_conf.c - the table of `faults`. */
+#include "service/fault_conf.h"
 
 #include <string.h>
 
@@ -7,19 +8,28 @@
 
 /* clang-format off */
 
+static const struct nr_schema_word where_words[] = {
+    {"attempt", NR_FAULT_IN_ATTEMPT,
+     "behind the circuit breaker and the balancer, as if the chosen instance behaved so"},
+    {"request", NR_FAULT_IN_REQUEST, "before the call: no policy of the service sees it"},
+    {NULL, 0, NULL},
+};
+
 static const struct nr_schema_field fault_fields[] = {
+    {.name = "at", .type = NR_SCHEMA_ENUM, NR_SCHEMA_AT(struct nr_fault_conf, where),
+     .value = "attempt", .words = where_words, .doc = "Where it strikes."},
     {.name = "delay", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_fault_conf, delay_ns),
      .min = "1ms", .max = "1h",
-     .doc = "Hold the request for so long, at most until its deadline."},
+     .doc = "The answer comes so much later; at the request: it is held, at most until its deadline."},
     {.name = "abort", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_fault_conf, abort),
-     .min = "400", .max = "599", .doc = "Answer with this status instead of asking the service."},
+     .min = "400", .max = "599", .doc = "Answered with this status; the instance, or the service, is not asked."},
     {.name = "reset", .type = NR_SCHEMA_BOOL, NR_SCHEMA_AT(struct nr_fault_conf, reset),
-     .value = "false", .doc = "Break the client's connection without an answer."},
+     .value = "false", .doc = "The connection to the instance breaks; at the request: the client's."},
     {.name = "bandwidth", .type = NR_SCHEMA_BYTE_RATE,
      NR_SCHEMA_AT(struct nr_fault_conf, bandwidth),
      .doc = "Pass the answer's body on no faster than this."},
     {.name = "percent", .type = NR_SCHEMA_RATIO, NR_SCHEMA_AT(struct nr_fault_conf, share),
-     .value = "100%", .min = "0%", .max = "100%", .doc = "Of the requests, by chance."},
+     .value = "100%", .min = "0%", .max = "100%", .doc = "Of the attempts, or of the requests, by chance."},
     {.name = "header", .type = NR_SCHEMA_STRING, NR_SCHEMA_AT(struct nr_fault_conf, header),
      .min = "1", .max = "256",
      .doc = "Only requests that have this field: \"X-Chaos\", or with this value: \"X-Chaos: slow\"."},

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table: what is measured, and what naru should reach.
 
-kind   cost (the default), idle, routes, latency, reload
+kind   cost (the default), idle, routes, chain, latency, reload
 goal   at most, as a multiple of: `better` of nginx and HAProxy, or `nginx`, or naru with few routes
 """
+import statistics
+
 CASES = [
     dict(key='get1k', name='GET 1 KiB, 64 connections', path='/1024', connections=64, goal=0.75, floor=True),
     dict(key='get1k_same', name='… the peers adding the same fields', path='/1024', connections=64, variant='same'),
@@ -24,6 +26,8 @@ CASES = [
     dict(key='tcp64k', name='TCP, 64 KiB answers', path='/65536', connections=64, variant='tcp'),
     dict(key='routes', name='naru with 100,000 routes', kind='routes', path='/', connections=64, script='routes.lua',
          few=10, many=100000, goal=1.03, to='naru with 10 routes'),
+    dict(key='chain', name='naru with the whole chain on', kind='chain', path='/1024', connections=64,
+         script='users.lua', goal_us=1.0, to='naru plain'),
     dict(key='idle', name='bytes of an idle connection', kind='idle', path='/1024', connections=64, goal_bytes=500),
     dict(key='latency', name="latency at half of nginx's rate, p50 µs", kind='latency', path='/1024', connections=64,
          goal=1.00, goal_p99=1.10, to='nginx', floor=True),
@@ -40,6 +44,12 @@ def ratio(case, got):
     others = {'nginx': ['nginx'], 'better': ['nginx', 'haproxy']}.get(to, [to])
     values = [got[name]['value'] for name in others if name in got]
     return got['naru']['value'] / min(values) if values and min(values) > 0 else None
+
+
+def added_us(got, to):
+    """What naru takes more than the other one: the median of the rounds' differences, because the two
+    of a round were measured one after the other."""
+    return statistics.median(a - b for a, b in zip(got['naru']['rounds'], got[to]['rounds']))
 
 
 def failures(case, got):
@@ -66,6 +76,8 @@ def verdict(case, got):
         words.append(f'x {to} {by:.2f}')
     if 'naru' not in got:
         return '; '.join(words), reached
+    if 'goal_us' in case:
+        goal('adds µs', added_us(got, to), case['goal_us'], 2)
     if 'goal_p99' in case and 'nginx' in got:
         goal('p99 x nginx', got['naru']['p99_us'] / got['nginx']['p99_us'], case['goal_p99'], 2)
     if 'goal_bytes' in case:

@@ -15,18 +15,23 @@ from collections import defaultdict
 
 import peers as P
 
-# wrk sends the same.
-REQUEST = b'GET /1024 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'
+# wrk sends the same, users.lua likewise.
+REQUEST = 'GET /1024 HTTP/1.1\r\nHost: 127.0.0.1\r\n{}\r\n'
+USERS = 1000
 BODY_BYTES = 1024
 SILENCE_S = 30
 
 
-def drive(port, connections, count):
+def request(number, users):
+    return REQUEST.format(f'X-User: user-{number % USERS}\r\n' if users else '').encode()
+
+
+def drive(port, connections, count, users):
     """Exactly `count` requests over keep-alive connections, one at a time on each."""
     selector, started, done = selectors.DefaultSelector(), 0, 0
     for _ in range(connections):
         sock = socket.create_connection(('127.0.0.1', port))
-        sock.sendall(REQUEST)
+        sock.sendall(request(started, users))
         started += 1
         selector.register(sock, selectors.EVENT_READ, bytearray())
     while done < count:
@@ -46,7 +51,7 @@ def drive(port, connections, count):
             key.data.clear()
             done += 1
             if started < count:
-                key.fileobj.sendall(REQUEST)
+                key.fileobj.sendall(request(started, users))
                 started += 1
     for key in list(selector.get_map().values()):
         key.fileobj.close()
@@ -97,27 +102,45 @@ def control(naru, what):
     subprocess.run(['callgrind_control', what, str(naru.pid)], check=True, capture_output=True, timeout=60)
 
 
-def count(work, binary='naru', requests=10000, connections=64, functions=25):
+def measure(work, variant='plain', users=False, requests=10000, connections=64):
+    """The profile of naru in that variant."""
     origin = P.start_origin(work)
-    out = os.path.join(work, 'callgrind.out')
+    out = os.path.join(work, f'callgrind.{variant}')
     naru = None
     try:
-        naru = P.start_peer(binary, origin.port, work,
-                            ['valgrind', '-q', '--tool=callgrind', f'--callgrind-out-file={out}'])
-        drive(naru.port, connections, requests)
+        naru = P.start_peer('naru', origin.port, work,
+                            ['valgrind', '-q', '--tool=callgrind', f'--callgrind-out-file={out}'], variant=variant)
+        drive(naru.port, connections, requests, users)
         control(naru, '-z')
-        drive(naru.port, connections, requests)
+        drive(naru.port, connections, requests, users)
         control(naru, '-d')
     finally:
         for process in (naru, origin):
             if process:
                 process.stop()
-    found = profile(out + '.1', requests)
-    print(f'{sum(found.values()):.0f} instructions a request (GET 1 KiB, {connections} connections, '
-          f'{requests} requests, system calls not counted)')
+    return profile(out + '.1', requests)
+
+
+def tables(found, functions):
     by_place, by_function = defaultdict(float), defaultdict(float)
     for (name, function), n in found.items():
         by_place[place(name)] += n
         by_function[f'{place(name)}/{os.path.basename(name)}: {function}'] += n
     table(by_place, len(by_place))
     table(by_function, functions)
+
+
+def count(work, functions=25):
+    found = measure(work)
+    print(f'{sum(found.values()):.0f} instructions a request (GET 1 KiB, 64 connections, 10000 requests, '
+          'system calls not counted)')
+    tables(found, functions)
+
+
+def compare(work, variant, functions=40):
+    """naru as it is, and what the variant adds to it, for the same requests."""
+    plain = measure(work, users=True)
+    more = measure(work, variant, users=True)
+    print(f'{sum(plain.values()):.0f} instructions a request plain, {sum(more.values()):.0f} with {variant}: '
+          f'{sum(more.values()) - sum(plain.values()):.0f} more (GET 1 KiB, 64 connections, {USERS} users)')
+    tables({key: more.get(key, 0) - plain.get(key, 0) for key in plain.keys() | more.keys()}, functions)

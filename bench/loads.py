@@ -70,7 +70,7 @@ def cost(case, proxies, rounds, seconds, arguments=None):
             rates[name].append(requests / took)
             failures[name] += failed
     say('')
-    return {name: dict(value=statistics.median(got[name]), least=min(got[name]), most=max(got[name]),
+    return {name: dict(value=statistics.median(got[name]), least=min(got[name]), most=max(got[name]), rounds=got[name],
                        requests_per_s=statistics.median(rates[name]), failed=failures[name]) for name in names}
 
 

@@ -25,6 +25,7 @@ VARIANTS = {
     'logs': 'a JSON line with the same fields for each request, to /dev/null; nginx buffers 64 KiB',
     'workers': 'two workers on both cores, which load and origin share',
     'tcp': 'bytes passed on, unparsed',
+    'chain': 'naru with all that protects a service: three limits, breaker, bulkhead, retries, ejection',
     'reload': '1,000 routes, of which the last tells the version of the configuration',
 }
 
@@ -147,14 +148,27 @@ gateway:
   routes:
     - match: {{ path: "/*" }}
       service: origin
-{routes}
+{guard}{routes}
 services:
   origin:
     instances: ["127.0.0.1:{origin}"]
     pool: {{ max_idle: 4096, max_connections: 8192 }}
     bulkhead: {{ concurrent: 8192 }}  # the peers bound nothing here
-observe: {{ metrics: true, access_log: {log} }}
+{policies}observe: {{ metrics: true, access_log: {log} }}
 admin: {{ listen: "127.0.0.1:{admin}" }}
+'''
+
+
+# A hierarchy of three limits, each far away, as all that decides and lets pass.
+NARU_GUARD = '      limits: [per_user, per_ip, whole]\n'
+
+NARU_POLICIES = '''    retry: { attempts: 3, budget: { ratio: 20%, min: 10/s } }
+    breaker: { window: 100, minimum: 50 }
+    eject: { interval: 10s }
+limits:
+  whole: { key: global, rate: 1000000000/min }
+  per_ip: { key: ip, rate: 1000000000/min }
+  per_user: { key: "header:X-User", rate: 1000000/min, keys: 1000000 }
 '''
 
 
@@ -281,6 +295,8 @@ def naru_text(variant, values, version):
         lines += f'    - {{ match: /version, respond: {{ body: "{version}\\n" }} }}\n'
     return NARU_CONF.format(workers=2 if variant == 'workers' else 1, log='true' if variant == 'logs' else 'false',
                             tcp='      tcp: origin' if variant == 'tcp' else '', port=values['port'],
+                            guard=NARU_GUARD if variant == 'chain' else '',
+                            policies=NARU_POLICIES if variant == 'chain' else '',
                             origin=values['origin'], admin=values['admin'], routes=lines)
 
 

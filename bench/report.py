@@ -38,6 +38,8 @@ def print_case(case, got, names):
     if case.get('kind') == 'routes':
         few = got['naru with 10 routes']
         remark = f'{few["value"]:.1f} with {case["few"]}; ' + remark
+    if case.get('kind') == 'chain':
+        remark = f'{got["naru plain"]["value"]:.1f} without; ' + remark
     print_row(case['name'], names, {n: figure(case, f) for n, f in got.items()},
               remark + (f'  FAILED REQUESTS: {failed}' if failed else ''))
     print_details(case, got, names)

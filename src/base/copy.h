@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* copy.h - memcpy for what is usually short, and digits.
+/* copy.h - memcpy and loads for what is usually short, and digits.
  *
  * Heads are made of pieces of a few bytes. A call of memcpy costs more than the piece; two words
  * that overlap copy any length from one to two words without a loop. */
@@ -51,6 +51,25 @@ static inline char *nr_copy(char *to, const char *from, size_t len)
         *to = *from;
     }
     return to + len;
+}
+
+/* Up to seven bytes as a word, the first one lowest: two pieces that overlap. */
+static inline uint64_t nr_load_part(const char *from, size_t len)
+{
+    uint32_t first4, last4;
+    uint16_t first2;
+
+    if (len >= 4) {
+        memcpy(&first4, from, 4);
+        memcpy(&last4, from + len - 4, 4);
+        return (uint64_t)le32toh(first4) | (uint64_t)le32toh(last4) << (8 * (len - 4));
+    }
+    if (len >= 2) {
+        memcpy(&first2, from, 2);
+        return (uint64_t)le16toh(first2) | (uint64_t)(unsigned char)from[len - 1]
+                                               << (8 * (len - 1));
+    }
+    return len == 1 ? (unsigned char)from[0] : 0;
 }
 
 enum { NR_DECIMAL_BYTES = 20 }; /* of the largest number */

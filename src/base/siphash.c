@@ -2,6 +2,9 @@
 #include "base/siphash.h"
 
 #include <endian.h>
+#include <string.h>
+
+#include "base/copy.h"
 
 static uint64_t rotate_left(uint64_t x, int k)
 {
@@ -23,23 +26,23 @@ static inline void sip_round(uint64_t v[4])
     v[2] = rotate_left(v[2], 32);
 }
 
-static inline void compress(uint64_t v[4], uint64_t word)
+static inline void compress(uint64_t v[4], uint64_t word, int rounds)
 {
     v[3] ^= word;
-    sip_round(v);
-    sip_round(v);
+    for (int i = 0; i < rounds; i++)
+        sip_round(v);
     v[0] ^= word;
 }
 
-static inline uint64_t finish(uint64_t v[4])
+static inline uint64_t finish(uint64_t v[4], int rounds)
 {
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < rounds; i++)
         sip_round(v);
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
 /* "somepseudorandomlygeneratedbytes", as the paper puts it. */
-static void start(uint64_t v[4], const uint64_t key[2])
+static inline void start(uint64_t v[4], const uint64_t key[2])
 {
     v[0] = key[0] ^ 0x736f6d6570736575u;
     v[1] = key[1] ^ 0x646f72616e646f6du;
@@ -55,54 +58,30 @@ static inline uint64_t word_at(const char *bytes)
     return le64toh(word);
 }
 
-static inline uint64_t partial_word(const char *bytes, size_t count)
-{
-    uint64_t word = 0;
-
-    for (size_t i = 0; i < count; i++)
-        word |= (uint64_t)(unsigned char)bytes[i] << (8 * i);
-    return word;
-}
-
-static void whole_text(uint64_t v[4], struct nr_span text)
-{
-    size_t at = 0;
-
-    for (; text.len - at >= 8; at += 8)
-        compress(v, word_at(text.ptr + at));
-    compress(v, (uint64_t)text.len << 56 |
-                    (text.len > at ? partial_word(text.ptr + at, text.len - at) : 0));
-}
-
-static struct nr_hash128 finish_128(uint64_t v[4])
-{
-    struct nr_hash128 result;
-
-    v[2] ^= 0xee;
-    result.lo = finish(v);
-    v[1] ^= 0xdd;
-    result.hi = finish(v);
-    return result;
-}
-
+/* SipHash-2-4, figure 2.2. */
 uint64_t nr_siphash(const uint64_t key[2], struct nr_span text)
 {
     uint64_t v[4];
+    size_t at = 0;
 
     start(v, key);
-    whole_text(v, text);
+    for (; text.len - at >= 8; at += 8)
+        compress(v, word_at(text.ptr + at), 2);
+    compress(v,
+             (uint64_t)text.len << 56 |
+                 (text.len > at ? nr_load_part(text.ptr + at, text.len - at) : 0),
+             2);
     v[2] ^= 0xff;
-    return finish(v);
+    return finish(v, 4);
 }
 
 struct nr_hash128 nr_siphash128(const uint64_t key[2], struct nr_span text)
 {
-    uint64_t v[4];
+    struct nr_siphash hash;
 
-    start(v, key);
-    v[1] ^= 0xee;
-    whole_text(v, text);
-    return finish_128(v);
+    nr_siphash_init(&hash, key);
+    nr_siphash_add(&hash, text);
+    return nr_siphash_end(&hash);
 }
 
 void nr_siphash_init(struct nr_siphash *hash, const uint64_t key[2])
@@ -113,39 +92,48 @@ void nr_siphash_init(struct nr_siphash *hash, const uint64_t key[2])
     hash->bytes = 0;
 }
 
+/* A whole word behind `held` bits of the tail. */
+static inline void add_word(struct nr_siphash *hash, uint64_t word, unsigned held)
+{
+    compress(hash->v, hash->tail | word << held, 1);
+    hash->tail = held > 0 ? word >> (64 - held) : 0;
+}
+
 void nr_siphash_add(struct nr_siphash *hash, struct nr_span text)
 {
-    size_t held = hash->bytes % 8;
-    size_t at = 0;
+    unsigned held = (unsigned)(hash->bytes % 8) * 8;
+    size_t at = 0, left;
+    uint64_t rest;
 
     if (text.len == 0)
         return;
     hash->bytes += text.len;
-    if (held > 0) {
-        size_t room = 8 - held;
-
-        at = text.len < room ? text.len : room;
-        hash->tail |= partial_word(text.ptr, at) << (8 * held);
-        if (at < room)
-            return;
-        compress(hash->v, hash->tail);
-    }
     for (; text.len - at >= 8; at += 8)
-        compress(hash->v, word_at(text.ptr + at));
-    hash->tail = partial_word(text.ptr + at, text.len - at);
+        add_word(hash, word_at(text.ptr + at), held);
+    left = text.len - at;
+    rest = nr_load_part(text.ptr + at, left);
+    if (held + 8 * left < 64)
+        hash->tail |= rest << held;
+    else
+        add_word(hash, rest, held); /* held > 0; what does not fit is the new tail */
 }
 
 void nr_siphash_add_u64(struct nr_siphash *hash, uint64_t value)
 {
-    char bytes[8];
+    unsigned held = (unsigned)(hash->bytes % 8) * 8;
 
-    value = htole64(value);
-    memcpy(bytes, &value, sizeof(bytes));
-    nr_siphash_add(hash, (struct nr_span){bytes, sizeof(bytes)});
+    hash->bytes += 8;
+    add_word(hash, value, held);
 }
 
 struct nr_hash128 nr_siphash_end(struct nr_siphash *hash)
 {
-    compress(hash->v, hash->tail | hash->bytes << 56);
-    return finish_128(hash->v);
+    struct nr_hash128 result;
+
+    compress(hash->v, hash->tail | hash->bytes << 56, 1);
+    hash->v[2] ^= 0xee;
+    result.lo = finish(hash->v, 3);
+    hash->v[1] ^= 0xdd;
+    result.hi = finish(hash->v, 3);
+    return result;
 }

@@ -28,18 +28,24 @@ struct asking {
     uint64_t now_ns;
     uint64_t wait_ns_max;
     struct nr_limiter_use uses[NR_LIMITER_USES_MAX];
-    const struct nr_limit_rule *rules[NR_LIMITER_USES_MAX]; /* of uses, before they are sorted */
+    const struct nr_limit_rule *rules[NR_LIMITER_USES_MAX]; /* of the uses */
+    struct nr_limiter_use *sorted[NR_LIMITER_USES_MAX];     /* by the decision */
     size_t count;
 };
 
 /* ---- asking ---- */
 
-static const struct nr_limit_rule *rule_of(const struct asking *a, const struct nr_limiter *limiter)
+static bool is_asked(const struct asking *a, const struct nr_limiter *limiter)
 {
     for (size_t i = 0; i < a->count; i++)
         if (a->rules[i]->limiter == limiter)
-            return a->rules[i];
-    return NULL;
+            return true;
+    return false;
+}
+
+static const struct nr_limit_rule *rule_of(const struct asking *a, const struct nr_limiter_use *use)
+{
+    return a->rules[use - a->uses];
 }
 
 /* False if the request lacks what it must have. */
@@ -56,6 +62,7 @@ static bool put_use(struct asking *a, const struct nr_limit_bind *bind)
     }
     nr_limiter_use(&a->uses[a->count], rule->limiter, key, rule->tiers, rule->tier_count,
                    nr_limit_tier(&a->asker, rule), bind->cost, a->wait_ns_max);
+    a->sorted[a->count] = &a->uses[a->count];
     a->rules[a->count++] = rule;
     return true;
 }
@@ -66,7 +73,7 @@ static bool put_list(struct asking *a, struct nr_limit_list list, bool observe)
     for (uint32_t i = 0; i < list.count; i++) {
         const struct nr_limit_bind *bind = &list.items[i];
 
-        if (nr_limit_observes(bind->rule) == observe && rule_of(a, bind->rule->limiter) == NULL &&
+        if (nr_limit_observes(bind->rule) == observe && !is_asked(a, bind->rule->limiter) &&
             !put_use(a, bind))
             return false;
     }
@@ -78,9 +85,9 @@ static const struct nr_limiter_use *tightest_of(const struct asking *a, bool sho
     const struct nr_limiter_use *tightest = NULL;
 
     for (size_t i = 0; i < a->count; i++) {
-        const struct nr_limiter_use *use = &a->uses[i];
+        const struct nr_limiter_use *use = a->sorted[i];
 
-        if (shown && !rule_of(a, use->limiter)->conf->headers)
+        if (shown && !rule_of(a, use)->conf->headers)
             continue;
         if (tightest == NULL || nr_limit_tighter(&use->use.verdict, &tightest->use.verdict))
             tightest = use;
@@ -91,7 +98,7 @@ static const struct nr_limiter_use *tightest_of(const struct asking *a, bool sho
 static void note_in_record(struct nr_request *request, const struct asking *a,
                            const struct nr_limiter_use *use)
 {
-    request->record.limit = (uint16_t)(rule_of(a, use->limiter)->id + 1);
+    request->record.limit = (uint16_t)(rule_of(a, use)->id + 1);
     request->record.limit_left = use->use.verdict.remaining;
 }
 
@@ -105,10 +112,9 @@ static void note(struct nr_request *request, const struct asking *a)
     if (shown == NULL)
         return;
     later = nr_arena_alloc(request->down->arena, sizeof(*later));
-    later->conf = shown->conf;
-    later->told = (struct nr_limit_told){.name = rule_of(a, shown->limiter)->name,
-                                         .conf = &later->conf,
-                                         .verdict = shown->use.verdict};
+    later->conf = *shown->conf;
+    later->told = (struct nr_limit_told){
+        .name = rule_of(a, shown)->name, .conf = &later->conf, .verdict = shown->use.verdict};
     request->told = &later->told;
 }
 
@@ -128,7 +134,7 @@ static void refuse(struct nr_request *request, const struct asking *a)
     const enum nr_reason reason = NR_REASON_RATE_LIMITED;
     const struct nr_limiter_use *use = tightest_of(a, false);
     struct nr_arena *arena = request->down->arena;
-    struct nr_span name = in_json(arena, rule_of(a, use->limiter)->name), retry = {NULL, 0};
+    struct nr_span name = in_json(arena, rule_of(a, use)->name), retry = {NULL, 0};
     struct nr_problem problem = {.status = nr_reason_status(reason),
                                  .reason = nr_reason_name(reason)};
     uint64_t retry_s;
@@ -154,7 +160,7 @@ static void refuse(struct nr_request *request, const struct asking *a)
 static void observe(struct nr_request *request, struct asking *a)
 {
     for (size_t i = 0; i < a->count; i++) {
-        if (nr_limiter_take_all(&a->uses[i], 1, a->now_ns, true))
+        if (nr_limiter_take_all(&a->sorted[i], 1, a->now_ns, true))
             continue;
         request->record.flags |= NR_RECORD_WOULD_LIMIT;
         note_in_record(request, a, &a->uses[i]);
@@ -191,7 +197,7 @@ enum nr_limit_outcome nr_limit_filter(struct nr_request *request, const struct n
         return NR_LIMIT_ANSWERED;
     }
     if (a.count > 0) {
-        bool taken = nr_limiter_take_all(a.uses, a.count, a.now_ns, false);
+        bool taken = nr_limiter_take_all(a.sorted, a.count, a.now_ns, false);
 
         note(request, &a);
         if (!taken) {

@@ -50,7 +50,7 @@ static void add_address(struct nr_siphash *hash, const struct nr_addr *addr,
         return;
     }
     memcpy(ip, mapped ? addr->ip + 12 : addr->ip, v4 ? 4 : 16);
-    for (uint32_t i = bits / 8; i < sizeof(ip); i++)
+    for (uint32_t i = bits / 8; i < (v4 ? 4u : 16u); i++)
         ip[i] = i == bits / 8 ? (uint8_t)(ip[i] & ~(0xffu >> bits % 8)) : 0;
     nr_siphash_add_u64(hash, NR_LIMIT_BY_IP | (v4 ? 4u : 16u) << 8);
     nr_siphash_add(hash, (struct nr_span){(const char *)ip, v4 ? 4 : 16});

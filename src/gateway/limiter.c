@@ -70,48 +70,45 @@ void nr_limiter_use(struct nr_limiter_use *to, struct nr_limiter *limiter, struc
                     uint32_t cost, uint64_t wait_ns_max)
 {
     to->limiter = limiter;
+    to->shard = &limiter->shards[nr_limit_table_set(&limiter->table, key) % NR_LIMITER_SHARDS];
     to->forced = false;
-    to->use = (struct nr_limit_use){.table = &limiter->table,
-                                    .key = key,
-                                    .tiers = tiers,
-                                    .tier_count = tier_count,
-                                    .tier = tier,
-                                    .cost = cost,
-                                    .wait_ns_max = wait_ns_max};
+    to->use.table = &limiter->table;
+    to->use.key = key;
+    to->use.tiers = tiers;
+    to->use.tier_count = tier_count;
+    to->use.tier = tier;
+    to->use.cost = cost;
+    to->use.wait_ns_max = wait_ns_max;
     nr_limit_table_prefetch(&limiter->table, key);
-}
-
-static struct nr_limiter_shard *shard_of(const struct nr_limiter_use *use)
-{
-    uint32_t set = nr_limit_table_set(use->use.table, use->use.key);
-
-    return &use->limiter->shards[set % NR_LIMITER_SHARDS];
+    __builtin_prefetch(to->shard, 1);
 }
 
 /* A worker that began with an older configuration may know of more tiers. */
 static void force_conf(struct nr_limiter_use *use)
 {
     const struct nr_limiter *limiter = use->limiter;
-    const struct nr_limit_conf *own = &use->use.tiers[use->use.tier];
+    const struct nr_limit_conf *own = use->conf;
 
     use->use.tiers = limiter->forced;
     use->use.tier_count = limiter->forced_count;
     if (use->use.tier >= limiter->forced_count)
         use->use.tier = 0;
-    use->forced = !nr_limit_conf_same(own, &limiter->forced[use->use.tier]);
+    use->by_hand = limiter->forced[use->use.tier];
+    use->conf = &use->by_hand;
+    use->forced = !nr_limit_conf_same(own, &use->by_hand);
 }
 
 /* Under its lock. */
 static void settle_conf(struct nr_limiter_use *use)
 {
+    use->conf = &use->use.tiers[use->use.tier];
     if (nr_unlikely(use->limiter->forced_count > 0))
         force_conf(use);
-    use->conf = use->use.tiers[use->use.tier];
 }
 
-static void count(struct nr_limiter_use *use, bool taken, bool observe)
+static void count(const struct nr_limiter_use *use, bool taken, bool observe)
 {
-    struct nr_limiter_counts *counts = &shard_of(use)->counts;
+    struct nr_limiter_counts *counts = &use->shard->counts;
 
     if (taken) {
         nr_cell_add(&counts->allowed, 1);
@@ -126,49 +123,36 @@ static void count(struct nr_limiter_use *use, bool taken, bool observe)
     }
 }
 
-/* Nearly sorted already, and few. */
-static void sort(struct nr_limiter_use *uses, size_t n)
+/* Few, and nearly sorted already. */
+static void sort(struct nr_limiter_use **uses, size_t n)
 {
     for (size_t i = 1; i < n; i++)
-        for (size_t j = i; j > 0 && uses[j - 1].limiter->order > uses[j].limiter->order; j--) {
-            struct nr_limiter_use use = uses[j];
+        for (size_t j = i; j > 0 && uses[j - 1]->limiter->order > uses[j]->limiter->order; j--) {
+            struct nr_limiter_use *use = uses[j];
 
             uses[j] = uses[j - 1];
             uses[j - 1] = use;
         }
 }
 
-static bool take_several(struct nr_limiter_use *uses, size_t n, uint64_t now_ns)
+bool nr_limiter_take_all(struct nr_limiter_use **uses, size_t n, uint64_t now_ns, bool observe)
 {
-    struct nr_limit_use together[NR_LIMITER_USES_MAX];
-    size_t tightest;
-    bool taken;
-
-    for (size_t i = 0; i < n; i++)
-        together[i] = uses[i].use;
-    taken = nr_limit_table_take_all(together, n, now_ns, &tightest);
-    for (size_t i = 0; i < n; i++)
-        uses[i].use = together[i];
-    return taken;
-}
-
-bool nr_limiter_take_all(struct nr_limiter_use *uses, size_t n, uint64_t now_ns, bool observe)
-{
+    struct nr_limit_use *together[NR_LIMITER_USES_MAX];
     size_t tightest;
     bool taken;
 
     nr_assert(n > 0 && n <= NR_LIMITER_USES_MAX);
     sort(uses, n);
     for (size_t i = 0; i < n; i++) {
-        nr_assert(i == 0 || uses[i - 1].limiter != uses[i].limiter);
-        nr_spinlock_lock(&shard_of(&uses[i])->lock);
-        settle_conf(&uses[i]);
+        nr_assert(i == 0 || uses[i - 1]->limiter != uses[i]->limiter);
+        nr_spinlock_lock(&uses[i]->shard->lock);
+        settle_conf(uses[i]);
+        together[i] = &uses[i]->use;
     }
-    taken = n == 1 ? nr_limit_table_take_all(&uses[0].use, 1, now_ns, &tightest)
-                   : take_several(uses, n, now_ns);
+    taken = nr_limit_table_take_all(together, n, now_ns, &tightest);
     for (size_t i = n; i > 0; i--) {
-        count(&uses[i - 1], taken, observe);
-        nr_spinlock_unlock(&shard_of(&uses[i - 1])->lock);
+        count(uses[i - 1], taken, observe);
+        nr_spinlock_unlock(&uses[i - 1]->shard->lock);
     }
     return taken;
 }

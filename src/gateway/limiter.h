@@ -72,19 +72,21 @@ void nr_limiter_unref(struct nr_limiter *limiter);
 /* One level of a hierarchy. */
 struct nr_limiter_use {
     struct nr_limiter *limiter;
+    struct nr_limiter_shard *shard; /* of the key */
     struct nr_limit_use use;
-    struct nr_limit_conf conf; /* set by a decision: what it was made by */
-    bool forced;               /* … which was set by hand */
+    const struct nr_limit_conf *conf; /* set by a decision: what it was made by */
+    bool forced;                      /* … which was set by hand, and is kept here: */
+    struct nr_limit_conf by_hand;
 };
 
-/* Fill in; the key's cache line is asked for. tiers must live until the decision. */
+/* Fill in; the key's cache line is asked for. tiers must live as long as it. */
 void nr_limiter_use(struct nr_limiter_use *to, struct nr_limiter *limiter, struct nr_hash128 key,
                     const struct nr_limit_conf *tiers, uint8_t tier_count, uint8_t tier,
                     uint32_t cost, uint64_t wait_ns_max);
 
-/* All or nothing. Uses are sorted by this; no two with the same limiter. Each gets its verdict.
- * observe: count a refusal as one that would have been. */
-bool nr_limiter_take_all(struct nr_limiter_use *uses, size_t count, uint64_t now_ns, bool observe);
+/* All or nothing. The pointers are sorted by this; no two uses with the same limiter. Each gets its
+ * verdict. observe: count a refusal as one that would have been. */
+bool nr_limiter_take_all(struct nr_limiter_use **uses, size_t count, uint64_t now_ns, bool observe);
 
 /* The sum of all shards, a moment old. */
 struct nr_limiter_counts nr_limiter_counts(const struct nr_limiter *limiter);

@@ -10,9 +10,10 @@
  * latest turn is taken. So candidates come in the order that router.h states, the most specific
  * first. A request passes at most two turns for each segment that some rule has.
  *
- * Each step reads one cache line. In a table that is larger than the caches, all lines that a
- * literal way would read are asked for before the first is looked at, so that the search waits for
- * memory once and not once for each segment. */
+ * Each step reads one cache line. In a table that is larger than the caches, all lines that the way
+ * is likely to read are asked for before the first is looked at, so that the search waits for
+ * memory once and not once for each segment. Likely is what the rules have at that segment: a
+ * literal, a parameter, or, if both, the literal. */
 #include "gateway/router.h"
 
 #include "base/compiler.h"
@@ -21,6 +22,8 @@
 
 enum { TURNS_MAX = 2 * (NR_ROUTER_SEGMENTS_MAX + 1) };
 enum { BIG_TABLE = 4096, AHEAD_MAX = 8 }; /* slots; segments */
+
+_Static_assert(NR_ROUTER_SEGMENTS_MAX <= 64, "levels are bits");
 
 /* ---- searching ---- */
 
@@ -37,6 +40,12 @@ struct explanation {
     uint32_t winner_conditions;
 };
 
+/* The hash of a child that has been looked ahead to. */
+struct ahead {
+    uint64_t from;
+    uint64_t hash;
+};
+
 struct search {
     const struct nr_router *router;
     struct nr_span path;
@@ -44,6 +53,8 @@ struct search {
     uint64_t method_bit;
     uint64_t allowed;            /* methods of rules that were passed over only for theirs */
     struct explanation *explain; /* NULL: the first that fits will do */
+    struct ahead *ahead;         /* by the number of the segment … */
+    uint32_t ahead_known;        /* … a bit for each that is known */
 };
 
 static enum nr_router_outcome outcome_of_fit(struct explanation *explain,
@@ -119,16 +130,16 @@ struct place {
     uint64_t hash;
 };
 
-static struct place child_of(const struct nr_router *router, uint32_t parent, uint64_t parent_hash,
-                             struct nr_span text)
+static struct place child_by_hash(const struct nr_router *router, uint32_t parent, uint64_t hash,
+                                  struct nr_span text)
 {
-    struct place place = {.hash = nr_router_hash(parent_hash, text)};
-    uint32_t at = (uint32_t)place.hash & router->mask;
+    struct place place = {.hash = hash};
+    uint32_t at = (uint32_t)hash & router->mask;
 
     for (; router->slots[at].used; at = (at + 1) & router->mask) {
         const struct nr_router_node *node = &router->slots[at];
 
-        if (node->hash == (uint32_t)place.hash && node->parent == parent &&
+        if (node->hash == (uint32_t)hash && node->parent == parent &&
             nr_span_eq((struct nr_span){nr_router_text(node), node->text_len}, text)) {
             place.node = node;
             break;
@@ -137,45 +148,81 @@ static struct place child_of(const struct nr_router *router, uint32_t parent, ui
     return place;
 }
 
+/* level: the number of the segment. */
+static struct place child_of(const struct search *search, struct place parent, uint32_t level,
+                             struct nr_span segment)
+{
+    const struct nr_router *router = search->router;
+    uint64_t hash;
+
+    if (level < AHEAD_MAX && (search->ahead_known >> level & 1) != 0 &&
+        search->ahead[level].from == parent.hash)
+        hash = search->ahead[level].hash;
+    else
+        hash = nr_router_hash(parent.hash, segment);
+    return child_by_hash(router, (uint32_t)(parent.node - router->slots), hash, segment);
+}
+
 /* A way not taken yet: the prefix of a node, or what follows a parameter. */
 struct turn {
     struct place place;
     size_t at; /* of the path: where the parameter ends */
+    uint32_t level;
     bool param;
 };
 
-/* Ask memory for what a literal way from here on would read. */
-static void look_ahead(const struct nr_router *router, uint64_t hash, struct nr_span path)
+static void prefetch(const struct nr_router *router, uint64_t hash)
 {
-    size_t at = 0;
+    __builtin_prefetch(&router->slots[(uint32_t)hash & router->mask]);
+}
 
-    if (router->mask < BIG_TABLE || path.len == 0)
+/* Ask memory for what the way is likely to read from the segment at `at` on. */
+static void look_ahead(struct search *search, uint64_t hash, size_t at, uint32_t level)
+{
+    const struct nr_router *router = search->router;
+
+    if (router->mask < BIG_TABLE)
         return;
-    for (int i = 0; i < AHEAD_MAX && at < path.len; i++) {
-        struct nr_span segment = nr_router_segment(path, at);
+    for (; level < AHEAD_MAX && at < search->path.len; level++) {
+        struct nr_span segment = nr_router_segment(search->path, at);
+        bool param = (router->param_levels >> level & 1) != 0;
+        uint64_t from = hash;
 
-        hash = nr_router_hash(hash, segment);
-        __builtin_prefetch(&router->slots[(uint32_t)hash & router->mask]);
+        if (param)
+            prefetch(router, nr_router_hash_param(hash));
+        if ((router->literal_levels >> level & 1) != 0) {
+            hash = nr_router_hash(from, segment);
+            prefetch(router, hash);
+            search->ahead[level] = (struct ahead){from, hash};
+            search->ahead_known |= 1u << level;
+        } else if (param) {
+            hash = nr_router_hash_param(hash);
+        } else {
+            return; /* no rule goes on as far */
+        }
         at += 1 + segment.len;
     }
 }
 
-static struct turn turn_at_param(const struct nr_router *router, struct place place,
-                                 struct nr_span path, size_t behind)
+static struct turn turn_at_param(struct search *search, struct place place, size_t behind,
+                                 uint32_t level)
 {
-    struct turn turn = {.at = behind, .param = true};
+    const struct nr_router *router = search->router;
+    struct turn turn = {.at = behind, .level = level + 1, .param = true};
 
     turn.place.node = &router->slots[place.node->param];
     turn.place.hash = nr_router_hash_param(place.hash);
-    __builtin_prefetch(turn.place.node);
-    look_ahead(router, turn.place.hash, nr_span_from(path, behind));
+    if (level >= AHEAD_MAX || (router->literal_levels >> level & 1) != 0) { /* else it has been */
+        __builtin_prefetch(turn.place.node);
+        look_ahead(search, turn.place.hash, behind, level + 1);
+    }
     return turn;
 }
 
 /* Go on with the latest turn: returns the rule that ends there, or NR_ROUTER_NONE with the place
  * behind a parameter in *place, or with no node there when no turn is left. */
 static uint32_t turn_back(struct search *search, struct turn *turns, uint32_t *depth,
-                          struct place *place, size_t *at)
+                          struct place *place, size_t *at, uint32_t *level)
 {
     while (*depth > 0) {
         const struct turn *turn = &turns[--*depth];
@@ -184,6 +231,7 @@ static uint32_t turn_back(struct search *search, struct turn *turns, uint32_t *d
         if (turn->param) {
             *place = turn->place;
             *at = turn->at;
+            *level = turn->level;
             return NR_ROUTER_NONE;
         }
         found = fitting(turn->place.node, NR_ROUTER_PREFIX, search);
@@ -196,10 +244,9 @@ static uint32_t turn_back(struct search *search, struct turn *turns, uint32_t *d
 
 static uint32_t search_trie(struct place place, struct search *search)
 {
-    const struct nr_router *router = search->router;
     struct nr_span path = search->path;
     struct turn turns[TURNS_MAX];
-    uint32_t depth = 0, found;
+    uint32_t depth = 0, level = 0, found;
     size_t at = 0;
 
     if (path.len > 0 && path.ptr[0] != '/')
@@ -221,13 +268,12 @@ static uint32_t search_trie(struct place place, struct search *search)
 
             at += 1 + segment.len;
             if (node->param != NR_ROUTER_NONE && segment.len > 0)
-                turns[depth++] = turn_at_param(router, place, path, at);
-            place = node->literals
-                        ? child_of(router, (uint32_t)(node - router->slots), place.hash, segment)
-                        : (struct place){0};
+                turns[depth++] = turn_at_param(search, place, at, level);
+            place = node->literals ? child_of(search, place, level, segment) : (struct place){0};
+            level++;
         }
         if (place.node == NULL) {
-            found = turn_back(search, turns, &depth, &place, &at);
+            found = turn_back(search, turns, &depth, &place, &at, &level);
             if (found != NR_ROUTER_NONE)
                 return found;
         }
@@ -235,28 +281,41 @@ static uint32_t search_trie(struct place place, struct search *search)
     return NR_ROUTER_NONE;
 }
 
-static uint32_t search_host(struct nr_span host, struct search *search)
+static uint32_t search_wildcards(struct nr_span host, struct search *search)
 {
-    struct place place = child_of(search->router, NR_ROUTER_OF_HOSTS, NR_ROUTER_SEED_HOST, host);
+    uint32_t found = NR_ROUTER_NONE;
 
-    return search_trie(place, search);
+    for (size_t i = 1; found == NR_ROUTER_NONE && i < host.len; i++) {
+        struct nr_span name = nr_span_from(host, i);
+        struct place place;
+
+        if (host.ptr[i] != '.')
+            continue;
+        place = child_by_hash(search->router, NR_ROUTER_OF_HOSTS,
+                              nr_router_hash(NR_ROUTER_SEED_HOST, name), name);
+        if (place.node == NULL)
+            continue;
+        look_ahead(search, place.hash, 0, 0);
+        found = search_trie(place, search);
+    }
+    return found;
 }
 
 static uint32_t search_hosts(struct nr_span authority, struct search *search)
 {
+    const struct nr_router *router = search->router;
     char text[NR_HOST_BYTES_MAX];
     struct nr_span host = nr_hosts_plain(authority, text);
+    uint64_t hash = nr_router_hash(NR_ROUTER_SEED_HOST, host);
     uint32_t found;
 
     /* A name with a dot in front is no host; in the table it would be a wildcard. */
     if (host.len == 0 || host.ptr[0] == '.')
         return NR_ROUTER_NONE;
-    look_ahead(search->router, nr_router_hash(NR_ROUTER_SEED_HOST, host), search->path);
-    found = search_host(host, search);
-    for (size_t i = 1; search->router->wildcards && found == NR_ROUTER_NONE && i < host.len; i++)
-        if (host.ptr[i] == '.')
-            found = search_host(nr_span_from(host, i), search);
-    return found;
+    prefetch(router, hash);
+    look_ahead(search, hash, 0, 0);
+    found = search_trie(child_by_hash(router, NR_ROUTER_OF_HOSTS, hash, host), search);
+    return router->wildcards && found == NR_ROUTER_NONE ? search_wildcards(host, search) : found;
 }
 
 static uint32_t search_all(struct nr_span authority, struct search *search)
@@ -267,7 +326,7 @@ static uint32_t search_all(struct nr_span authority, struct search *search)
     if (router->hosts)
         found = search_hosts(authority, search);
     if (found == NR_ROUTER_NONE && router->any != NR_ROUTER_NONE) {
-        look_ahead(router, NR_ROUTER_SEED_ANY, search->path);
+        look_ahead(search, NR_ROUTER_SEED_ANY, 0, 0);
         found =
             search_trie((struct place){&router->slots[router->any], NR_ROUTER_SEED_ANY}, search);
     }
@@ -279,8 +338,12 @@ enum nr_router_verdict nr_router_find(const struct nr_router *router, struct nr_
                                       const struct nr_head *head, uint32_t *ret_rule,
                                       uint64_t *ret_methods)
 {
-    struct search search = {
-        .router = router, .path = path, .head = head, .method_bit = (uint64_t)1 << method};
+    struct ahead ahead[AHEAD_MAX];
+    struct search search = {.router = router,
+                            .path = path,
+                            .head = head,
+                            .method_bit = (uint64_t)1 << method,
+                            .ahead = ahead};
     uint32_t found = search_all(authority, &search);
 
     if (found != NR_ROUTER_NONE) {
@@ -299,11 +362,13 @@ uint32_t nr_router_explain(const struct nr_router *router, struct nr_span author
                            struct nr_router_candidate *to, uint32_t max)
 {
     struct explanation explain = {.to = to, .max = max};
+    struct ahead ahead[AHEAD_MAX];
     struct search search = {.router = router,
                             .path = path,
                             .head = head,
                             .method_bit = (uint64_t)1 << method,
-                            .explain = &explain};
+                            .explain = &explain,
+                            .ahead = ahead};
 
     (void)search_all(authority, &search);
     return explain.count;

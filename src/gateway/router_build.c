@@ -10,6 +10,7 @@
 #include "gateway/pattern.h"
 #include "gateway/router.h"
 #include "gateway/router_table.h"
+#include "io/pages.h"
 
 struct sprout {
     struct nr_span text;
@@ -124,6 +125,7 @@ static void add_rule(struct builder *b, uint32_t node, const struct nr_router_ru
 {
     struct nr_span path = rule->path;
     bool prefix = nr_pattern_is_prefix(path);
+    uint64_t level = 1; /* a bit */
 
     nr_assert(nr_pattern_segments(path) <= NR_ROUTER_SEGMENTS_MAX);
     if (prefix)
@@ -133,12 +135,15 @@ static void add_rule(struct builder *b, uint32_t node, const struct nr_router_ru
 
         nr_assert(path.ptr[0] == '/');
         if (segment.len > 0 && segment.ptr[0] == '{') {
+            b->router->param_levels |= level;
             node = param_of(b, node);
         } else {
+            b->router->literal_levels |= level;
             b->sprouts[node].literals = true;
             node = sprout_of(b, node, b->sprouts[node].hash, segment);
         }
         path = nr_span_from(path, 1 + segment.len);
+        level <<= 1;
     }
     add_leaf(b, &b->sprouts[node].ends[prefix ? NR_ROUTER_PREFIX : NR_ROUTER_EXACT], rule, number);
 }
@@ -194,6 +199,11 @@ static void lay_out(struct builder *b, struct sprout *sprout, char **texts)
     *texts += sprout->text.len;
 }
 
+static size_t slots_bytes(const struct nr_router *router)
+{
+    return ((size_t)router->mask + 1) * sizeof(*router->slots);
+}
+
 static void lay_out_all(struct builder *b)
 {
     struct nr_router *router = b->router;
@@ -205,10 +215,7 @@ static void lay_out_all(struct builder *b)
             outside += b->sprouts[i].text.len;
     texts = router->texts = array_of(outside, 1);
     router->mask = power_of_two((size_t)b->sprout_count * 3 / 2) - 1;
-    router->slots =
-        aligned_alloc(NR_CACHE_LINE_BYTES, ((size_t)router->mask + 1) * sizeof(*router->slots));
-    nr_assert(router->slots != NULL);
-    memset(router->slots, 0, ((size_t)router->mask + 1) * sizeof(*router->slots));
+    router->slots = nr_pages_new(slots_bytes(router));
     for (uint32_t i = 0; i < b->sprout_count; i++)
         lay_out(b, &b->sprouts[i], &texts);
     for (uint32_t i = 0; i < b->sprout_count; i++)
@@ -258,7 +265,7 @@ void nr_router_free(struct nr_router *router)
 {
     if (router == NULL)
         return;
-    free(router->slots);
+    nr_pages_free(router->slots, slots_bytes(router));
     free(router->leaves);
     free(router->texts);
     free(router);

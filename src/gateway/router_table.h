@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "base/copy.h"
 #include "gateway/match.h"
 #include "naru/span.h"
 
@@ -58,6 +59,9 @@ struct nr_router {
     struct nr_router_node *slots;
     struct nr_router_leaf *leaves;
     char *texts; /* those that are outside */
+    /* Bits by the number of a segment: some rule has a literal there, or a parameter. */
+    uint64_t literal_levels;
+    uint64_t param_levels;
     uint32_t mask;
     uint32_t any; /* the root for rules that name no host; NR_ROUTER_NONE: every rule names some */
     bool hosts;
@@ -82,10 +86,7 @@ static inline uint64_t nr_router_hash(uint64_t parent, struct nr_span text)
         memcpy(&word, text.ptr, 8);
         hash = nr_router_mix(hash, word);
     }
-    word = 0;
-    for (size_t i = 0; i < text.len; i++)
-        word = word << 8 | (unsigned char)text.ptr[i];
-    hash = nr_router_mix(hash, word);
+    hash = nr_router_mix(hash, text.len > 0 ? nr_load_part(text.ptr, text.len) : 0);
     return hash ^ hash >> 32;
 }
 

@@ -209,38 +209,37 @@ static bool take_one(struct nr_limit_use *use, uint64_t now_ns)
     return true;
 }
 
-bool nr_limit_table_take_all(struct nr_limit_use *uses, size_t count, uint64_t now_ns,
+enum { USES_MAX = 64 };
+
+bool nr_limit_table_take_all(struct nr_limit_use *const *uses, size_t count, uint64_t now_ns,
                              size_t *ret_tightest)
 {
+    struct slot *slots[USES_MAX]; /* of those that are known; they stay until all are charged */
     size_t tightest = 0;
-    uint64_t is_new = 0; /* by index */
 
-    nr_assert(count > 0 && count <= 64);
+    nr_assert(count > 0 && count <= USES_MAX);
     *ret_tightest = 0;
-    uses[0].evicted = uses[0].settled = false;
+    uses[0]->evicted = uses[0]->settled = false;
     if (count == 1)
-        return take_one(uses, now_ns);
+        return take_one(uses[0], now_ns);
     for (size_t i = 0; i < count; i++)
-        nr_limit_table_prefetch(uses[i].table, uses[i].key);
+        nr_limit_table_prefetch(uses[i]->table, uses[i]->key);
     for (size_t i = 0; i < count; i++) {
-        const struct slot *slot = find(uses[i].table, uses[i].key);
-
-        uses[i].evicted = uses[i].settled = false;
-        check(&uses[i], slot, now_ns);
-        if (slot == NULL)
-            is_new |= (uint64_t)1 << i;
-        if (nr_limit_tighter(&uses[i].verdict, &uses[tightest].verdict))
+        slots[i] = find(uses[i]->table, uses[i]->key);
+        uses[i]->evicted = uses[i]->settled = false;
+        check(uses[i], slots[i], now_ns);
+        if (nr_limit_tighter(&uses[i]->verdict, &uses[tightest]->verdict))
             tightest = i;
     }
     *ret_tightest = tightest;
-    if (!uses[tightest].verdict.allowed)
+    if (!uses[tightest]->verdict.allowed)
         return false;
     for (size_t i = 0; i < count; i++)
-        if ((is_new >> i & 1) == 0)
-            charge(&uses[i], find(uses[i].table, uses[i].key), now_ns);
+        if (slots[i] != NULL)
+            charge(uses[i], slots[i], now_ns);
     for (size_t i = 0; i < count; i++)
-        if ((is_new >> i & 1) != 0 && uses[i].cost > 0)
-            charge_new(&uses[i], now_ns);
+        if (slots[i] == NULL && uses[i]->cost > 0)
+            charge_new(uses[i], now_ns);
     return true;
 }
 

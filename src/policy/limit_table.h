@@ -59,7 +59,7 @@ struct nr_limit_use {
 };
 
 /* All or nothing, as nr_limit_take_all(). A refusal writes nothing: no key appears, none goes. */
-bool nr_limit_table_take_all(struct nr_limit_use *uses, size_t count, uint64_t now_ns,
+bool nr_limit_table_take_all(struct nr_limit_use *const *uses, size_t count, uint64_t now_ns,
                              size_t *ret_tightest);
 
 /* How a key stands, without any effect: cost 0. */

@@ -69,14 +69,20 @@ static void apply(struct nr_service *service)
 bool nr_outlier_report(struct nr_service *service, const struct nr_outcome *outcome,
                        struct nr_random *random)
 {
-    struct nr_eject_conf conf = rules(service);
+    enum nr_eject_result result = result_of(outcome);
+    struct nr_eject_conf conf;
 
     if (outcome->latency_ns == 0 || !service->instances[outcome->instance].present)
         return false;
+    if (nr_likely(result == NR_EJECT_OK)) /* no rule is asked for what is good */
+        return nr_eject_report(&service->outliers.eject, &service->conf->eject->policy,
+                               outcome->instance, outcome->now_ns, random, result,
+                               outcome->latency_ns);
+    conf = rules(service);
     if (is_last(service))
         conf.consecutive_5xx = conf.consecutive_gateway = 0;
     if (!nr_eject_report(&service->outliers.eject, &conf, outcome->instance, outcome->now_ns,
-                         random, result_of(outcome), outcome->latency_ns))
+                         random, result, outcome->latency_ns))
         return false;
     apply(service);
     return true;

@@ -79,10 +79,24 @@ static void writes_decimal_as_printf(void **state)
     }
 }
 
+static void loads_a_part_of_a_word(void **state)
+{
+    static const char bytes[] = {1, 2, (char)0x83, 4, 5, (char)0x86, 7};
+    uint64_t want = 0;
+
+    (void)state;
+    assert_true(nr_load_part(bytes, 0) == 0);
+    for (size_t len = 1; len <= sizeof(bytes); len++) {
+        want |= (uint64_t)(unsigned char)bytes[len - 1] << (8 * (len - 1));
+        assert_true(nr_load_part(bytes, len) == want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(copies_exactly),
+        cmocka_unit_test(loads_a_part_of_a_word),
         cmocka_unit_test(writes_hex_as_printf),
         cmocka_unit_test(writes_decimal_as_printf),
     };

@@ -9,8 +9,10 @@
 #include "base/random.h"
 #include "base/siphash.h"
 
-/* Key 00 01 … 0f, text 00 01 … n-1, as in appendix A of the paper; the 128-bit results are the
- * authors' reference vectors. Results are bytes in little-endian order, read as words here. */
+/* Key 00 01 … 0f, text 00 01 … n-1, as in appendix A of the paper. 64 bits: the
+ * authors' reference vectors of 2-4. 128 bits of 1-3: openssl mac -macopt size:16 -macopt
+ * c-rounds:1 -macopt d-rounds:3 … SIPHASH. Results are bytes in little-endian order, read as words
+ * here. */
 static const uint64_t paper_key[2] = {0x0706050403020100u, 0x0f0e0d0c0b0a0908u};
 
 static struct nr_span first_bytes(size_t count)
@@ -22,22 +24,22 @@ static struct nr_span first_bytes(size_t count)
     return (struct nr_span){bytes, count};
 }
 
-static void the_authors_vectors(void **state)
+static void known_vectors(void **state)
 {
     static const struct {
         size_t bytes;
         uint64_t hash_64, lo, hi;
     } cases[] = {
         /* clang-format off */
-        {0,  0x726fdb47dd0e0e31u, 0xe6a825ba047f81a3u, 0x930255c71472f66du},
-        {1,  0x74f839c593dc67fdu, 0x44af996bd8c187dau, 0x45fc229b11597634u},
-        {2,  0x0d6c8009d9a94f5au, 0xc75da4a48d227781u, 0xe4ff0af6de8ba3fcu},
-        {7,  0xab0200f58b01d137u, 0x53c1dbd8beebf1a1u, 0x3982f01fa64ab8c0u},
-        {8,  0x93f5f5799a932462u, 0x61f55862baa9623bu, 0xb49714f364e2830fu},
-        {9,  0x9e0082df0ba9e4b0u, 0xabbad90a06994426u, 0xed716dbb028b7fc4u},
-        {15, 0xa129ca6149be45e5u, 0x11a8b03399e99354u, 0xd9c3cf970fec087eu},
-        {16, 0x3f2acc7f57c29bdbu, 0xbb54b067caa4e26eu, 0x77052385bf1533fdu},
-        {63, 0x958a324ceb064572u, 0x4a83502f77d15051u, 0x7cbd3f979a063e50u},
+        {0,  0x726fdb47dd0e0e31u, 0xbea58827b2bc7ee7u, 0x013030dd6adb62fdu},
+        {1,  0x74f839c593dc67fdu, 0xa8edd36004376ffcu, 0x63f02f2bcc73055eu},
+        {2,  0x0d6c8009d9a94f5au, 0x9b836905097f7875u, 0x95ea6a8c54c95b85u},
+        {7,  0xab0200f58b01d137u, 0xc3e0aaf223b98410u, 0x77ab4808c82e2fa6u},
+        {8,  0x93f5f5799a932462u, 0xb4dae3d5e1fe12aau, 0x99c7f935ab164f72u},
+        {9,  0x9e0082df0ba9e4b0u, 0x9439f32c04b8dd81u, 0x427c1394000e72f4u},
+        {15, 0xa129ca6149be45e5u, 0x6c52bdb205557ec1u, 0x09017e1eeccd2129u},
+        {16, 0x3f2acc7f57c29bdbu, 0xeb8e511557d9a8d0u, 0x93179e3df8b013b5u},
+        {63, 0x958a324ceb064572u, 0x6f42fe4ee300584cu, 0xad6052a70a6b9f07u},
         /* clang-format on */
     };
 
@@ -99,7 +101,7 @@ static void another_key_is_another_hash(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_authors_vectors),
+        cmocka_unit_test(known_vectors),
         cmocka_unit_test(pieces_do_not_show),
         cmocka_unit_test(numbers_are_eight_bytes_lowest_first),
         cmocka_unit_test(another_key_is_another_hash),

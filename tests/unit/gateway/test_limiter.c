@@ -47,6 +47,11 @@ static struct nr_hash128 key_of(uint64_t n)
     return (struct nr_hash128){(n + 1) * 0x9e3779b97f4a7c15u, ~(n + 1) * 0xbf58476d1ce4e5b9u};
 }
 
+static bool take_one(struct nr_limiter_use *use, uint64_t now_ns)
+{
+    return nr_limiter_take_all(&use, 1, now_ns, false);
+}
+
 /* ---- one limit ---- */
 
 struct crowd {
@@ -67,7 +72,7 @@ static void *push(void *ctx)
             struct nr_limiter_use use;
 
             nr_limiter_use(&use, crowd->limiter, key_of(1), &crowd->conf, 1, 0, 1, 0);
-            if (nr_limiter_take_all(&use, 1, (100 + 15 * phase) * S, false))
+            if (take_one(&use, (100 + 15 * phase) * S))
                 atomic_fetch_add(&crowd->admitted[phase], 1);
         }
     }
@@ -145,7 +150,7 @@ static void *visit(void *ctx)
 
         nr_limiter_use(&uses[swapped], shop->users, key_of(user), &shop->per_user, 1, 0, 1, 0);
         nr_limiter_use(&uses[!swapped], shop->whole, key_of(99), &shop->in_all, 1, 0, 1, 0);
-        if (nr_limiter_take_all(uses, 2, 100 * S, false))
+        if (nr_limiter_take_all((struct nr_limiter_use *[]){&uses[0], &uses[1]}, 2, 100 * S, false))
             atomic_fetch_add(&shop->admitted[user], 1);
     }
     return NULL;
@@ -156,7 +161,7 @@ static uint32_t left_of(struct nr_limiter *limiter, uint64_t key, const struct n
     struct nr_limiter_use use;
 
     nr_limiter_use(&use, limiter, key_of(key), conf, 1, 0, 0, 0);
-    assert_true(nr_limiter_take_all(&use, 1, 100 * S, false));
+    assert_true(take_one(&use, 100 * S));
     return use.use.verdict.remaining;
 }
 
@@ -196,7 +201,7 @@ static bool take(struct nr_limiter *limiter, const struct nr_limit_conf *conf)
     struct nr_limiter_use use;
 
     nr_limiter_use(&use, limiter, key_of(1), conf, 1, 0, 1, 0);
-    return nr_limiter_take_all(&use, 1, 100 * S, false);
+    return take_one(&use, 100 * S);
 }
 
 static void test_a_rate_set_by_hand_holds_at_once(void **state)

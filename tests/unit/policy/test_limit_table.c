@@ -62,7 +62,13 @@ static bool take(struct nr_limit_use *use, uint64_t now_ns)
 {
     size_t tightest;
 
-    return nr_limit_table_take_all(use, 1, now_ns, &tightest);
+    return nr_limit_table_take_all(&use, 1, now_ns, &tightest);
+}
+
+static bool take_two(struct nr_limit_use uses[2], uint64_t now_ns, size_t *ret_tightest)
+{
+    return nr_limit_table_take_all((struct nr_limit_use *[]){&uses[0], &uses[1]}, 2, now_ns,
+                                   ret_tightest);
 }
 
 static uint32_t left(struct bench *b, uint64_t n, uint64_t now_ns)
@@ -230,11 +236,11 @@ static void a_refusal_or_a_look_makes_no_key(void **state)
     assert_true(take(&uses[0], S));
     uses[0] = use_of(&b, 1, 1);
     uses[1] = use_of(&b, 2, 101);
-    assert_false(nr_limit_table_take_all(uses, 2, S, &tightest));
+    assert_false(take_two(uses, S, &tightest));
     assert_int_equal(tightest, 1);
     assert_memory_equal(before, b.memory, b.bytes);
     uses[1].cost = 2;
-    assert_true(nr_limit_table_take_all(uses, 2, S, &tightest));
+    assert_true(take_two(uses, S, &tightest));
     assert_int_equal(left(&b, 1, S), 99);
     assert_int_equal(left(&b, 2, S), 98);
     nr_limit_table_forget(&b.table, key_of(2));
@@ -261,7 +267,7 @@ static void levels_that_share_a_set(void **state)
         }
         uses[order] = use_of(&b, 4, 70); /* the fullest, until it is charged */
         uses[1 - order] = use_of(&b, 77, 60);
-        assert_true(nr_limit_table_take_all(uses, 2, S, &tightest));
+        assert_true(take_two(uses, S, &tightest));
         assert_true(uses[1 - order].evicted);
         assert_int_equal(left(&b, 4, S), 20);
         assert_int_equal(left(&b, 77, S), 40);

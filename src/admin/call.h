@@ -191,6 +191,9 @@ void nr_admin_unknown(struct nr_admin_call *call, const char *what, const char *
                       struct nr_span name, uint32_t count,
                       struct nr_span (*name_of)(const void *ctx, uint32_t i), const void *ctx);
 
+/* What true, false or null of a member says. NULL: nothing. */
+enum nr_said nr_admin_said(const struct nr_json *value);
+
 /* ---- the stages ---- */
 
 /* guard.c: may this client speak at all? And: may it speak this way? Else a problem is answered. */

@@ -117,11 +117,6 @@ static bool find_instance(struct nr_admin_call *call, struct nr_service *service
     return false;
 }
 
-static struct nr_span route_name(const void *ctx, uint32_t i)
-{
-    return ((const struct nr_routes *)ctx)->items[i].conf->name;
-}
-
 static bool find_route(struct nr_admin_call *call, struct nr_service *service, struct nr_span name,
                        uint32_t *ret_which)
 {
@@ -141,7 +136,7 @@ static bool find_route(struct nr_admin_call *call, struct nr_service *service, s
         nr_admin_problem(call, 422, "wrong_route", "route '%.*s' does not lead to service '%s'",
                          (int)name.len, name.ptr, to.ptr);
     else
-        nr_admin_unknown(call, "route", "unknown_route", name, routes->count, route_name, routes);
+        nr_admin_unknown_route(call, name);
     return false;
 }
 

@@ -231,10 +231,7 @@ static bool change(struct nr_admin_call *call, const struct nr_gateway_limit *li
         return false;
     if (observe == NULL)
         return true;
-    return nr_gateway_limit_observe(call->admin->setup.gateway, limit->name,
-                                    nr_json_kind(observe) == NR_JSON_NULL ? NR_SAID_NOTHING
-                                    : nr_json_bool_value(observe)         ? NR_SAID_YES
-                                                                          : NR_SAID_NO,
+    return nr_gateway_limit_observe(call->admin->setup.gateway, limit->name, nr_admin_said(observe),
                                     &err) == NR_OK;
 }
 

@@ -22,7 +22,7 @@ static const struct nr_admin_shape override_shape = {
 
 static const struct nr_admin_field overrides_fields[] = {
     {.name = "overrides", .type = NR_ADMIN_LIST, .shape = &override_shape,
-     .doc = "Of services, then of limits."},
+     .doc = "Of services, limits, routes and shedding, in this order."},
 };
 
 const struct nr_admin_shape nr_admin_overrides_shape = {

@@ -53,6 +53,21 @@ void nr_admin_overrides(struct nr_admin_call *call);
 
 extern const struct nr_admin_shape nr_admin_overrides_shape;
 
+/* live_routes_api.c */
+void nr_admin_unknown_route(struct nr_admin_call *call, struct nr_span name);
+void nr_admin_route(struct nr_admin_call *call);
+void nr_admin_change_route(struct nr_admin_call *call);
+
+extern const struct nr_admin_shape nr_admin_route_state_shape;
+extern const struct nr_admin_shape nr_admin_route_change_shape;
+
+/* shedding_api.c */
+void nr_admin_shedding(struct nr_admin_call *call);
+void nr_admin_force_shedding(struct nr_admin_call *call);
+
+extern const struct nr_admin_shape nr_admin_shedding_shape;
+extern const struct nr_admin_shape nr_admin_shedding_change_shape;
+
 /* config_api.c */
 void nr_admin_config(struct nr_admin_call *call);
 void nr_admin_put_config(struct nr_admin_call *call);

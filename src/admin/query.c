@@ -296,3 +296,10 @@ void nr_admin_tell_body(struct nr_admin_call *call, const struct nr_json *body)
     nr_strbuf_printf(&call->told, "%s", text);
     free(text);
 }
+
+enum nr_said nr_admin_said(const struct nr_json *value)
+{
+    if (value == NULL || nr_json_kind(value) == NR_JSON_NULL)
+        return NR_SAID_NOTHING;
+    return nr_json_bool_value(value) ? NR_SAID_YES : NR_SAID_NO;
+}

@@ -209,7 +209,7 @@ static void hand_over(struct nr_request *request, const struct nr_call_fault *fa
 
     if (request->faults == NULL) {
         struct handed_over *over = nr_arena_zalloc(arena, sizeof(*over));
-        uint32_t count = request->route->guard->fault_count;
+        uint32_t count = nr_route_guard(request->route)->fault_count;
 
         over->request = request;
         over->faults.items = nr_arena_alloc(arena, count * sizeof(*over->faults.items));
@@ -225,7 +225,7 @@ static void hand_over(struct nr_request *request, const struct nr_call_fault *fa
 enum nr_fault_outcome nr_fault_filter(struct nr_request *request, uint32_t from, uint32_t *ret_next,
                                       uint64_t *ret_wait_ns)
 {
-    const struct nr_guard *guard = request->route->guard;
+    const struct nr_guard *guard = nr_route_guard(request->route);
     struct nr_gateway_worker *worker = worker_of(request);
     uint64_t left_ns = nr_deadline_left_ns(&request->deadline, nr_io_now_ns(worker->io));
 

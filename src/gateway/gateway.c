@@ -61,6 +61,7 @@ void nr_gateway_free(struct nr_gateway *gateway)
     if (gateway->current != NULL)
         close_all(gateway->current);
     nr_snapshot_unref(gateway->current);
+    nr_hands_free(gateway);
     for (uint32_t i = 0; i < gateway->ids.instances_cap; i++)
         nr_intern_free(gateway->ids.instances[i]);
     free(gateway->ids.instances);

@@ -144,11 +144,44 @@ enum nr_code nr_gateway_limit_restore(struct nr_gateway *gateway, struct nr_span
 enum nr_code nr_gateway_limit_observe(struct nr_gateway *gateway, struct nr_span name,
                                       enum nr_said said, struct nr_err *err) NR_MUST_USE;
 
+/* ---- routes by hand ---- */
+
+struct nr_route_conf;
+
+struct nr_gateway_route_view {
+    const struct nr_route_conf *conf; /* of the first route of that name */
+    bool enabled;                     /* as it is now */
+    enum nr_said enabled_said;        /* by hand */
+};
+
+/* False: no route is called so. */
+bool nr_gateway_route(const struct nr_gateway *gateway, struct nr_span name,
+                      struct nr_gateway_route_view *ret_view);
+
+/* Switch the routes of this name on or off at once, until it is taken back, the file says something
+ * else of `enabled` than it did, or has no such route any more. NR_ENOENT: there is none. On
+ * control. */
+enum nr_code nr_gateway_route_enable(struct nr_gateway *gateway, struct nr_span name,
+                                     enum nr_said said, struct nr_err *err) NR_MUST_USE;
+
+/* Names of routes of which something was once said by hand; what is in force is in the view. */
+uint32_t nr_gateway_route_hand_count(const struct nr_gateway *gateway);
+struct nr_span nr_gateway_route_hand(const struct nr_gateway *gateway, uint32_t hand);
+
 /* ---- shedding and faults ---- */
+
+enum { NR_SHED_AUTO = -1 };
+
+/* This level of shedding at once, whatever the readings say; NR_SHED_AUTO: as they say. Until it is
+ * taken back or the configuration has no shedding any more. NR_EINVAL: it has none. On control. */
+enum nr_code nr_gateway_shed_force(struct nr_gateway *gateway, int level,
+                                   struct nr_err *err) NR_MUST_USE;
 
 struct nr_gateway_guards {
     bool shedding;  /* configured */
-    uint32_t level; /* enum nr_shed_level */
+    uint32_t level; /* enum nr_shed_level, in force */
+    int forced;     /* … by hand; NR_SHED_AUTO: it isn't */
+    bool observe_only;
     uint64_t in_flight;
     uint64_t delay_ns; /* of the slowest worker's loop, when it was last looked at */
     uint64_t shed[NR_CRITICALITIES];

@@ -31,6 +31,7 @@ struct nr_guards *nr_guards_new(const struct nr_gateway_snapshot *snapshot,
     guards->routes = calloc(gateway->route_count + 1u, sizeof(*guards->routes));
     guards->guarded = calloc(gateway->route_count + 1u, sizeof(*guards->guarded));
     nr_assert(guards->routes != NULL && guards->guarded != NULL);
+    guards->route_count = gateway->route_count;
     for (uint32_t i = 0; i < gateway->route_count; i++) {
         guards->routes[i].limits = guards->limits->routes[i];
         guards->routes[i].faults = nr_faults_of_route(snapshot, i, of_services, &guards->memory,
@@ -44,6 +45,8 @@ void nr_guards_free(struct nr_guards *guards)
 {
     if (guards == NULL)
         return;
+    for (uint32_t i = 0; i < guards->route_count; i++)
+        nr_route_hand_unref(atomic_load_explicit(&guards->routes[i].hand, memory_order_relaxed));
     nr_limits_free(guards->limits);
     free(guards->routes);
     free(guards->guarded);
@@ -124,13 +127,27 @@ static bool ask_limits(struct nr_request *request, const struct nr_peer *peer)
     const struct nr_guards *guards = request->view->snapshot->guards;
     uint64_t wait_ns = 0;
 
-    switch (nr_limit_filter(request, peer, request->route->guard->limits,
+    switch (nr_limit_filter(request, peer, nr_route_guard(request->route)->limits,
                             guards->limits->listeners[request->port->number], &wait_ns)) {
     case NR_LIMIT_PASS: return true;
     case NR_LIMIT_HOLD: hold(request, wait_ns, AT_SHEDDING, 0); return false;
     case NR_LIMIT_ANSWERED: return false;
     }
     return false;
+}
+
+/* Is the feature on? By hand or as configured. */
+static bool is_enabled(struct nr_request *request)
+{
+    const struct nr_route_hand *hand =
+        atomic_load_explicit(&nr_route_guard(request->route)->hand, memory_order_acquire);
+    enum nr_said said = nr_unlikely(hand != NULL) ? nr_route_hand_enabled(hand) : NR_SAID_NOTHING;
+
+    if (nr_likely(said == NR_SAID_NOTHING))
+        return request->route->conf->enabled;
+    if (said == NR_SAID_NO)
+        request->record.flags |= NR_RECORD_BY_HAND;
+    return said == NR_SAID_YES;
 }
 
 static bool put_in_faults(struct nr_request *request, uint32_t from)
@@ -150,7 +167,7 @@ static bool put_in_faults(struct nr_request *request, uint32_t from)
 static bool run(struct nr_request *request, const struct nr_peer *peer, enum stage stage,
                 uint32_t fault)
 {
-    if (stage <= AT_SWITCH && nr_unlikely(!request->route->conf->enabled)) {
+    if (stage <= AT_SWITCH && nr_unlikely(!is_enabled(request))) {
         nr_problem_reason(request, NR_REASON_FEATURE_OFF);
         return false;
     }
@@ -158,7 +175,7 @@ static bool run(struct nr_request *request, const struct nr_peer *peer, enum sta
         return false;
     if (stage <= AT_SHEDDING && !nr_shed_filter(request, peer))
         return false;
-    return request->route->guard->fault_count == 0 || put_in_faults(request, fault);
+    return nr_route_guard(request->route)->fault_count == 0 || put_in_faults(request, fault);
 }
 
 bool nr_guard_admit(struct nr_request *request, const struct nr_peer *peer)

@@ -2,12 +2,14 @@
 /* guard.h - what stands between the route and the call: the filters that may hold or refuse a
  * request, in their fixed order. Internal to src/gateway.
  *
- * A route that none of them concerns has no guard, and its requests pay one pointer test. */
+ * A route that none of them concerns has no guard, and its requests pay one pointer test. Its place
+ * in `routes` is there all the same: an operator may want it later. */
 #ifndef NR_GATEWAY_GUARD_H
 #define NR_GATEWAY_GUARD_H
 
 #include "base/arena.h"
 #include "call/call.h"
+#include "gateway/hand.h"
 #include "gateway/limits.h"
 
 struct nr_hold; /* a request that waits */
@@ -16,13 +18,15 @@ struct nr_guard {
     struct nr_limit_list limits;
     const struct nr_call_fault *faults; /* the route's own and those of its services, in order */
     uint32_t fault_count;
+    struct nr_route_hand *_Atomic hand; /* our reference; NULL: nothing was ever said by hand */
 };
 
 /* The guards of one configuration. */
 struct nr_guards {
     struct nr_limits *limits;
     struct nr_guard *routes; /* per route */
-    bool *guarded;           /* … and whether it has one */
+    uint32_t route_count;
+    bool *guarded; /* … and whether it has one */
     struct nr_arena memory;
 };
 

@@ -115,6 +115,15 @@ enum nr_code nr_gateway_limit_observe(struct nr_gateway *gateway, struct nr_span
 
 /* ---- shedding and faults ---- */
 
+enum nr_code nr_gateway_shed_force(struct nr_gateway *gateway, int level, struct nr_err *err)
+{
+    nr_assert(level == NR_SHED_AUTO || (level >= 0 && level < NR_SHED_LEVELS));
+    if (gateway->current->conf->shedding == NULL)
+        return nr_err_set(err, NR_EINVAL, "gateway.shedding is not configured");
+    nr_shedder_force(&gateway->shedder, level);
+    return NR_OK;
+}
+
 static void add_worker(const struct nr_gateway_worker *worker, struct nr_gateway_guards *to)
 {
     const struct nr_shed_watch *watch = &worker->watch;
@@ -136,6 +145,9 @@ void nr_gateway_guards(const struct nr_gateway *gateway, struct nr_gateway_guard
 
     *ret_guards = (struct nr_gateway_guards){.shedding = conf->shedding != NULL};
     ret_guards->level = atomic_load_explicit(&gateway->shedder.level, memory_order_relaxed);
+    ret_guards->forced =
+        (int)atomic_load_explicit(&gateway->shedder.forced, memory_order_relaxed) - 1;
+    ret_guards->observe_only = conf->shedding != NULL && conf->shedding->observe_only;
     for (uint32_t i = 0; i < gateway->worker_count; i++)
         add_worker(gateway->workers[i], ret_guards);
     for (uint32_t i = 0; i < conf->route_count; i++)

@@ -88,6 +88,8 @@ struct nr_gateway {
     struct nr_gateway_ids ids;
     uint64_t secret[2]; /* of hashed keys; drawn before workers run */
     struct nr_shedder shedder;
+    struct nr_route_hand **hands; /* control's */
+    uint32_t hand_count;
     struct nr_gateway_worker **workers;
     uint32_t worker_count;
     struct nr_io **engines; /* of the listeners */

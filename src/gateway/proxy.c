@@ -515,7 +515,7 @@ void nr_proxy_request(struct nr_handler *handler, struct nr_exchange *x, struct 
     if (!route(request))
         return;
     start_deadline(request, peer);
-    if (nr_unlikely(request->route->guard != NULL) && !nr_guard_admit(request, peer))
+    if (nr_unlikely(nr_route_guard(request->route) != NULL) && !nr_guard_admit(request, peer))
         return;
     go_on(request);
 }

@@ -194,6 +194,9 @@ void nr_gateway_switch(struct nr_gateway_plan *plan, void (*done)(void *ctx), vo
     plan->done = done;
     plan->done_ctx = ctx;
     inherit(plan->before, plan->snapshot);
+    nr_hands_adopt(gateway, plan->snapshot, plan->before);
+    if (plan->snapshot->conf->shedding == NULL)
+        nr_shedder_force(&gateway->shedder, NR_SHED_AUTO);
     nr_limits_adopt(plan->snapshot->guards->limits, plan->before->guards->limits);
     nr_gateway_move_health(gateway, plan->before, plan->snapshot);
     nr_snapshot_unref(gateway->current);

@@ -6,6 +6,8 @@
 #ifndef NR_GATEWAY_ROUTES_H
 #define NR_GATEWAY_ROUTES_H
 
+#include <stdatomic.h>
+
 #include "base/compiler.h"
 #include "config/config.h"
 #include "gateway/gateway_conf.h"
@@ -20,11 +22,17 @@ struct nr_gateway_route {
     const struct nr_route_conf *conf;
     uint32_t service; /* index into the configuration's services; NR_ID_NONE: the plan knows */
     uint32_t id;      /* in records; the snapshot's business */
-    const struct nr_plan *plan;   /* NULL: requests are passed on as they are */
-    const struct nr_guard *guard; /* NULL: nothing holds or refuses them; the snapshot's business */
-    struct nr_span strip_prefix;  /* the conf's; empty: none */
-    uint64_t deadline_ns;         /* likewise; 0: none */
+    const struct nr_plan *plan; /* NULL: requests are passed on as they are */
+    /* NULL: nothing holds or refuses them. The snapshot's business; hand.h may put one in later. */
+    const struct nr_guard *_Atomic guard;
+    struct nr_span strip_prefix; /* the conf's; empty: none */
+    uint64_t deadline_ns;        /* likewise; 0: none */
 } __attribute__((aligned(NR_CACHE_LINE_BYTES)));
+
+static inline const struct nr_guard *nr_route_guard(const struct nr_gateway_route *route)
+{
+    return atomic_load_explicit(&route->guard, memory_order_acquire);
+}
 
 struct nr_routes {
     struct nr_arena arena;

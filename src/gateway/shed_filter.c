@@ -52,6 +52,23 @@ static void arm(struct nr_gateway_worker *worker)
     nr_timer_arm(worker->io, &worker->watch.timer, nr_io_now_ns(worker->io) + look_every_ns);
 }
 
+/* With the lock held: what requests are decided by. */
+static void publish(struct nr_shedder *shedder)
+{
+    uint8_t forced = atomic_load_explicit(&shedder->forced, memory_order_relaxed);
+    uint8_t level = forced > 0 ? (uint8_t)(forced - 1) : (uint8_t)shedder->shed.level;
+
+    atomic_store_explicit(&shedder->level, level, memory_order_relaxed);
+}
+
+void nr_shedder_force(struct nr_shedder *shedder, int level)
+{
+    nr_spinlock_lock(&shedder->lock);
+    atomic_store_explicit(&shedder->forced, (uint8_t)(level + 1), memory_order_relaxed);
+    publish(shedder);
+    nr_spinlock_unlock(&shedder->lock);
+}
+
 static void look(struct nr_op *op)
 {
     struct nr_gateway_worker *worker =
@@ -77,7 +94,7 @@ static void look(struct nr_op *op)
     else
         nr_shed_init(&shedder->shed); /* a reload has taken it away */
     level = shedder->shed.level;
-    atomic_store_explicit(&shedder->level, (uint8_t)level, memory_order_relaxed);
+    publish(shedder);
     nr_spinlock_unlock(&shedder->lock);
     if (conf != NULL && (worker->in_flight > 0 || level != NR_SHED_CALM))
         arm(worker);
@@ -149,6 +166,8 @@ bool nr_shed_filter(struct nr_request *request, const struct nr_peer *peer)
     criticality = criticality_of(request, peer, conf);
     if (nr_shed_admits(&now, criticality))
         return true;
+    if (atomic_load_explicit(&worker->gateway->shedder.forced, memory_order_relaxed) > 0)
+        request->record.flags |= NR_RECORD_BY_HAND;
     if (conf->observe_only) {
         nr_cell_add(&worker->watch.would_shed[criticality], 1);
         request->record.flags |= NR_RECORD_WOULD_SHED;

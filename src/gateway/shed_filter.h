@@ -29,9 +29,13 @@ struct nr_shed_reading {
 /* Shared by all workers. */
 struct nr_shedder {
     struct nr_spinlock lock;
-    struct nr_shed shed;   /* under the lock */
-    _Atomic uint8_t level; /* of it: enum nr_shed_level */
+    struct nr_shed shed;    /* under the lock */
+    _Atomic uint8_t level;  /* in force: enum nr_shed_level */
+    _Atomic uint8_t forced; /* 1 + the level, by hand; 0: it isn't. Written under the lock */
 };
+
+/* A level by hand, or NR_SHED_AUTO. */
+void nr_shedder_force(struct nr_shedder *shedder, int level);
 
 /* Of one worker. */
 struct nr_shed_watch {

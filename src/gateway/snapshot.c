@@ -198,7 +198,7 @@ enum nr_code nr_snapshot_new(struct nr_config *config, const struct nr_gateway_s
     snapshot->routes = snapshot->table->items;
     snapshot->guards = nr_guards_new(snapshot, before != NULL ? before->guards : NULL);
     for (uint32_t i = 0; i < snapshot->conf->route_count; i++)
-        snapshot->routes[i].guard = nr_guards_of(snapshot->guards, i);
+        atomic_init(&snapshot->routes[i].guard, nr_guards_of(snapshot->guards, i));
     if (before != NULL)
         compare_routes(snapshot->conf, before->conf, changes);
     *ret_snapshot = snapshot;

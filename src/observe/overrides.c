@@ -122,6 +122,30 @@ static void services(struct teller *t, const struct nr_gateway *gateway)
     }
 }
 
+/* ---- routes and shedding ---- */
+
+static void routes(struct teller *t, const struct nr_gateway *gateway)
+{
+    for (uint32_t i = 0; i < nr_gateway_route_hand_count(gateway); i++) {
+        struct nr_span name = nr_gateway_route_hand(gateway, i);
+        struct nr_gateway_route_view view;
+
+        if (nr_gateway_route(gateway, name, &view) && view.enabled_said != NR_SAID_NOTHING)
+            tell(t, "route_enabled", name, (struct nr_span){NULL, 0},
+                 view.enabled ? NR_SPAN("true") : NR_SPAN("false"));
+    }
+}
+
+static void shedding(struct teller *t, const struct nr_gateway *gateway)
+{
+    const struct nr_span none = {NULL, 0};
+    struct nr_gateway_guards guards;
+
+    nr_gateway_guards(gateway, &guards);
+    if (guards.shedding && guards.forced != NR_SHED_AUTO)
+        tell(t, "shedding", none, none, nr_arena_printf(&t->arena, "level %d", guards.forced));
+}
+
 /* ---- all ---- */
 
 void nr_overrides_each(const struct nr_gateway *gateway, uint64_t now_ns, nr_override_fn each,
@@ -132,6 +156,8 @@ void nr_overrides_each(const struct nr_gateway *gateway, uint64_t now_ns, nr_ove
     nr_arena_init(&t.arena, NULL, 0);
     services(&t, gateway);
     limits(&t, gateway);
+    routes(&t, gateway);
+    shedding(&t, gateway);
     nr_arena_done(&t.arena);
 }
 

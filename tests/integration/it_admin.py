@@ -22,7 +22,7 @@ def _(t):
     document = naru.admin("/v1/openapi.json").json()
     t.equal(document["openapi"], "3.1.0")
     values = {"service": "app", "address": up.address, "id": answer.header("X-Request-Id"),
-              "version": "1", "limit": "per_ip"}
+              "version": "1", "limit": "per_ip", "route": "/*"}
     queries = {"explainRoute": "request=GET+http://a/"}
     operations = 0
     for path, item in document["paths"].items():

@@ -3,6 +3,7 @@
 in metrics, records and the audit log, survives reloads as documented, and can be taken back."""
 
 import upstream
+import wire
 from admin_api import audits, change, conforms, overrides, reload
 from harness import main, test
 
@@ -229,6 +230,105 @@ def _(t):
         ({"force": "open"}, 404, "unknown_service", "did you mean 'plain'?"),))
     state = conforms(t, naru, naru.admin("/v1/services/plain/circuits"), "listCircuits")
     t.equal((state["scope"], state["circuits"]), (None, []))
+
+
+# ---- routes and shedding
+
+@test("a route is switched off and on at once, for all workers, and on two connections of before")
+def _(t):
+    naru = t.naru(workers=2, services=app(t), gateway={"routes": [
+        route("/api/orders/*"), route("/ideas", enabled=False), route("/*")]})
+
+    def statuses(path):
+        return {naru.request("GET", path).status for _ in range(8)}
+    with naru.connect() as first, naru.connect() as second:
+        for stream, want in ((first, 200), (second, 200), (first, 503), (second, 503)):
+            if want == 503:
+                change(naru, "/v1/routes//api/orders/*", {"enabled": False})
+            stream.send(wire.request_bytes("GET", "/api/orders/1", [("Host", "a")]))
+            t.equal(stream.read_response("GET").status, want)
+    t.equal((statuses("/api/orders/1"), statuses("/other")), ({503}, {200}))
+    answer = naru.request("GET", "/api/orders/1")
+    t.equal(answer.json()["reason"], "feature_off")
+    t.true(any("by hand" in note for note in record(naru, answer)["notes"]), "the record says it")
+    state = conforms(t, naru, naru.admin("/v1/routes//api/orders/*"), "getRoute")
+    t.equal((state["enabled"], state["configured_enabled"], state["by_hand"]), (False, True, True))
+    audited(t, naru, "changeRoute", '{"enabled":false}')
+    t.equal(statuses("/ideas"), {503})
+    change(naru, "/v1/routes//ideas", {"enabled": True})
+    t.equal(statuses("/ideas"), {200})
+    t.equal(overrides(naru), {("route_enabled", "/api/orders/*", ""): "false",
+                              ("route_enabled", "/ideas", ""): "true"})
+    change(naru, "/v1/routes//api/orders/*", {"enabled": None})
+    change(naru, "/v1/routes//ideas", {"enabled": None})
+    t.equal((statuses("/api/orders/1"), statuses("/ideas")), ({200}, {503}))
+    t.equal(overrides(naru), {})
+
+
+@test("a switched route by a reload: kept, until the file says something else or forgets it")
+def _(t):
+    services = app(t)
+    routes = [route("/a", name="a"), route("/b", name="b"), route("/c", name="c", enabled=False), route()]
+    naru = t.naru(workers=2, services=services, gateway={"routes": routes})
+    for name, enabled in ("a", False), ("b", False), ("c", True):
+        change(naru, f"/v1/routes/{name}", {"enabled": enabled})
+    routes[0]["deadline"] = "3s"
+    reload(t, naru, services=services, gateway={"routes": [routes[1], routes[0], *routes[2:]]})
+    t.equal([naru.request("GET", path).status for path in ("/a", "/b", "/c")], [503, 503, 200])
+    routes[1]["enabled"] = False
+    routes[2]["enabled"] = True
+    del routes[0]
+    reload(t, naru, services=services, gateway={"routes": routes})
+    t.equal(overrides(naru), {})
+    t.equal([naru.request("GET", path).status for path in ("/a", "/b", "/c")], [200, 503, 200])
+
+
+@test("the level of shedding is forced and taken back")
+def _(t):
+    services, shedding = app(t), {"capacity": 1000}
+    gateway = {"shedding": shedding, "routes": [
+        route("/pay", priority="critical"), route("/ideas", priority="sheddable"), route()]}
+    naru = t.naru(workers=2, services=services, gateway=gateway)
+
+    def statuses():
+        return [naru.request("GET", path).status for path in ("/pay", "/shop", "/ideas")]
+    for level, want in (0, [200, 200, 200]), (1, [200, 200, 503]), (2, [200, 503, 503]):
+        state = conforms(t, naru, change(naru, "/v1/shedding", {"level": level}), "forceShedding")
+        t.equal((state["level"], state["by_hand"]), (level, True))
+        t.equal(statuses(), want)
+        t.equal(overrides(naru), {("shedding", "", ""): f"level {level}"})
+    t.equal(naru.metrics()["naru_shed_level"], 2)
+    answer = naru.request("GET", "/shop")
+    t.true(any("by hand" in note for note in record(naru, answer)["notes"]), "the record says it")
+    audited(t, naru, "forceShedding", '{"level":2}')
+    shedding["capacity"] = 500
+    reload(t, naru, services=services, gateway=gateway)
+    t.equal(statuses(), [200, 503, 503])
+    t.equal(change(naru, "/v1/shedding", {"level": None}).json()["by_hand"], False)
+    t.equal(statuses(), [200, 200, 200])
+    change(naru, "/v1/shedding", {"level": 2})
+    del gateway["shedding"]
+    reload(t, naru, services=services, gateway=gateway)
+    t.equal((statuses(), overrides(naru)), ([200, 200, 200], {}))
+    gateway["shedding"] = shedding
+    reload(t, naru, services=services, gateway=gateway)
+    t.equal((statuses(), overrides(naru)), ([200, 200, 200], {}))
+
+
+@test("routes and levels that are not there are refused, with what was meant")
+def _(t):
+    naru = t.naru(services=app(t), gateway={"routes": [route("/a/*", name="orders"), route()]})
+    refusals(t, naru, "/v1/routes/oders", (
+        ({"enabled": False}, 404, "unknown_route", "no route is called 'oders', did you mean 'orders'?"),
+        ({}, 404, "unknown_route", "did you mean"),))
+    refusals(t, naru, "/v1/routes/orders", (
+        ({"enabled": "off"}, 400, "bad_request", "field 'enabled' must be true or false, or null"),
+        ({"enable": False}, 400, "bad_request", "unknown field 'enable', did you mean 'enabled'?")))
+    refusals(t, naru, "/v1/shedding", (
+        ({"level": 3}, 400, "bad_request", "must be a whole number from 0 to 2, or null"),
+        ({}, 400, "bad_request", "field 'level' is needed"),
+        ({"level": 1}, 422, "no_shedding", "add a section 'shedding'")))
+    t.equal(conforms(t, naru, naru.admin("/v1/shedding"), "getShedding")["configured"], False)
 
 
 if __name__ == "__main__":

@@ -194,6 +194,48 @@ static void test_shedding_that_observes(void **state)
     stage_done(h.s);
 }
 
+/* A level by hand holds at once, in an idle gateway too, and back. */
+static void test_shedding_by_hand(void **state)
+{
+    struct stage *s = stage_new(&(struct stage_conf){.gateway = "shedding: { capacity: 100 }"});
+    struct peer *client = stage_client(s), *up = NULL;
+    struct nr_gateway_guards guards;
+    struct nr_err err = {0};
+
+    (void)state;
+    assert_int_equal(nr_gateway_shed_force(s->gateway, 2, &err), NR_OK);
+    for (int i = 0; i < 3; i++) { /* the readings have no say */
+        send_get(client, "");
+        expect_problem(client, "503 Service Unavailable", "shed");
+        assert_int_equal(stage_record(s, 503, NR_REASON_SHED)->r.flags, NR_RECORD_BY_HAND);
+        stage_wait_ms(s, 3000);
+    }
+    nr_gateway_guards(s->gateway, &guards);
+    assert_int_equal(guards.level, 2);
+    assert_int_equal(guards.forced, 2);
+    assert_int_equal(nr_gateway_shed_force(s->gateway, NR_SHED_AUTO, &err), NR_OK);
+    nr_gateway_guards(s->gateway, &guards);
+    assert_int_equal(guards.level, 0);
+    assert_int_equal(guards.forced, NR_SHED_AUTO);
+    send_get(client, "");
+    up = stage_upstream(s);
+    peer_expect_head(up);
+    peer_send(up, NO_CONTENT);
+    peer_expect_head(client);
+    assert_int_equal(stage_record(s, 204, NR_REASON_NONE)->r.flags, 0);
+    stage_done(s);
+}
+
+static void test_no_shedding_to_force(void **state)
+{
+    struct stage *s = stage_new(&(struct stage_conf){0});
+    struct nr_err err = {0};
+
+    (void)state;
+    assert_int_equal(nr_gateway_shed_force(s->gateway, 1, &err), NR_EINVAL);
+    stage_done(s);
+}
+
 /* ---- off ---- */
 
 static void test_a_feature_that_is_off(void **state)
@@ -205,6 +247,56 @@ static void test_a_feature_that_is_off(void **state)
     send_get(client, "");
     expect_problem(client, "503 Service Unavailable", "feature_off");
     stage_record(s, 503, NR_REASON_FEATURE_OFF);
+    stage_done(s);
+}
+
+/* A route that nothing guards is switched off and on; its record says who did it. */
+static void test_off_by_hand(void **state)
+{
+    struct stage *s = stage_new(&(struct stage_conf){0});
+    struct peer *client = stage_client(s), *up = NULL;
+    struct nr_gateway_route_view view;
+    struct nr_err err = {0};
+
+    (void)state;
+    assert_int_equal(nr_gateway_route_enable(s->gateway, NR_SPAN("/*"), NR_SAID_NO, &err), NR_OK);
+    send_get(client, "");
+    expect_problem(client, "503 Service Unavailable", "feature_off");
+    assert_int_equal(stage_record(s, 503, NR_REASON_FEATURE_OFF)->r.flags, NR_RECORD_BY_HAND);
+    assert_true(nr_gateway_route(s->gateway, NR_SPAN("/*"), &view));
+    assert_false(view.enabled);
+    for (int i = 0; i < 2; i++) {
+        enum nr_said said = i == 0 ? NR_SAID_NOTHING : NR_SAID_YES;
+
+        assert_int_equal(nr_gateway_route_enable(s->gateway, NR_SPAN("/*"), said, &err), NR_OK);
+        send_get(client, "");
+        if (up == NULL)
+            up = stage_upstream(s);
+        peer_expect_head(up);
+        peer_send(up, NO_CONTENT);
+        peer_expect_head(client);
+        assert_int_equal(stage_record(s, 204, NR_REASON_NONE)->r.flags, 0);
+    }
+    assert_int_equal(nr_gateway_route_hand_count(s->gateway), 1);
+    assert_int_equal(nr_gateway_route_enable(s->gateway, NR_SPAN("/b"), NR_SAID_NO, &err),
+                     NR_ENOENT);
+    stage_done(s);
+}
+
+static void test_on_by_hand(void **state)
+{
+    struct stage *s = stage_new(&(struct stage_conf){.route = "enabled: false"});
+    struct peer *client = stage_client(s), *up;
+    struct nr_err err = {0};
+
+    (void)state;
+    assert_int_equal(nr_gateway_route_enable(s->gateway, NR_SPAN("/*"), NR_SAID_YES, &err), NR_OK);
+    send_get(client, "");
+    up = stage_upstream(s);
+    peer_expect_head(up);
+    peer_send(up, NO_CONTENT);
+    peer_expect_head(client);
+    stage_record(s, 204, NR_REASON_NONE);
     stage_done(s);
 }
 
@@ -363,7 +455,11 @@ int main(void)
         cmocka_unit_test(test_when_to_come_back),
         cmocka_unit_test(test_a_stranger_has_no_say),
         cmocka_unit_test(test_shedding_that_observes),
+        cmocka_unit_test(test_shedding_by_hand),
+        cmocka_unit_test(test_no_shedding_to_force),
         cmocka_unit_test(test_a_feature_that_is_off),
+        cmocka_unit_test(test_off_by_hand),
+        cmocka_unit_test(test_on_by_hand),
         cmocka_unit_test(test_a_delay),
         cmocka_unit_test(test_delays_and_deadline),
         cmocka_unit_test(test_leaving_a_delay),

@@ -39,6 +39,7 @@ static const struct nr_admin_field limit_fields[] = {
     {.name = "allowed", .type = NR_ADMIN_INTEGER, .doc = "Requests."},
     {.name = "refused", .type = NR_ADMIN_INTEGER, .doc = "Requests."},
     {.name = "would_refuse", .type = NR_ADMIN_INTEGER, .doc = "Requests that observe_only has let pass."},
+    {.name = "charged", .type = NR_ADMIN_INTEGER, .doc = "Requests beyond the rate that passed for a charge."},
     {.name = "waited", .type = NR_ADMIN_INTEGER, .doc = "Of the allowed: held until their turn."},
     {.name = "keys", .type = NR_ADMIN_INTEGER, .doc = "Keys that it remembers."},
     {.name = "evicted", .type = NR_ADMIN_INTEGER, .doc = "Keys that lost what was remembered of them to a new one."},
@@ -107,6 +108,7 @@ static struct nr_json *limit_json(struct nr_admin_call *call, const struct nr_ga
     nr_json_set(json, "allowed", nr_json_integer((int64_t)counts->allowed));
     nr_json_set(json, "refused", nr_json_integer((int64_t)counts->refused));
     nr_json_set(json, "would_refuse", nr_json_integer((int64_t)counts->would_refuse));
+    nr_json_set(json, "charged", nr_json_integer((int64_t)counts->charged));
     nr_json_set(json, "waited", nr_json_integer((int64_t)counts->waited));
     nr_json_set(json, "keys", nr_json_integer((int64_t)counts->keys));
     nr_json_set(json, "evicted", nr_json_integer((int64_t)counts->evicted));

@@ -64,6 +64,7 @@ enum nr_record_flag {
     NR_RECORD_PANIC = 256,         /* too few instances were healthy: health was ignored */
     NR_RECORD_STANDBY = 512,       /* instances of a lower priority took part */
     NR_RECORD_TCP = 1024,          /* a connection passed on as bytes: no method, path or status */
+    NR_RECORD_CHARGED = 16384,     /* beyond a limit that charges for more */
     /* From here on beyond 16 bits: policies that have decided something about the call. */
     NR_RECORD_RETRY_AFTER = 1 << 16,   /* waited for as long as the service's Retry-After said */
     NR_RECORD_PROBE = 1 << 17,         /* an attempt was a probe of a half-open breaker */

@@ -276,20 +276,21 @@ static void check_limits_exist(const struct nr_config *config, struct nr_diags *
 {
     const struct nr_gateway_conf *gateway = nr_gateway_conf_of(config);
     const struct nr_limits_conf *limits = nr_limits_conf_of(config);
+    bool sheds = gateway->shedding != NULL;
 
-    nr_limit_check_list(limits, gateway->rates, gateway->rate_count, NR_SPAN(""), &gateway->at,
-                        diags);
+    nr_limit_check_list(limits, gateway->rates, gateway->rate_count, NR_SPAN(""), sheds,
+                        &gateway->at, diags);
     for (uint32_t i = 0; i < gateway->listen_count; i++) {
         const struct nr_listen_limits_conf *listen = &gateway->listen[i].limits;
 
-        nr_limit_check_list(limits, listen->rates, listen->rate_count, NR_SPAN(""), &listen->at,
-                            diags);
+        nr_limit_check_list(limits, listen->rates, listen->rate_count, NR_SPAN(""), sheds,
+                            &listen->at, diags);
     }
     for (uint32_t i = 0; i < gateway->route_count; i++) {
         const struct nr_route_conf *route = &gateway->routes[i];
 
-        nr_limit_check_list(limits, route->rates, route->rate_count, route->match.path, &route->at,
-                            diags);
+        nr_limit_check_list(limits, route->rates, route->rate_count, route->match.path, sheds,
+                            &route->at, diags);
     }
 }
 

@@ -110,6 +110,31 @@ bool nr_limit_conf_same(const struct nr_limit_conf *a, const struct nr_limit_con
            a->smooth_after == b->smooth_after;
 }
 
+static uint32_t share_of(uint32_t units, double share)
+{
+    uint32_t left = (uint32_t)((double)units * share);
+
+    return left > 0 || units == 0 ? left : 1;
+}
+
+struct nr_limit_conf nr_limit_conf_share(struct nr_limit_conf tier, double share)
+{
+    bool smooth = tier.smooth_after < tier.burst;
+
+    tier.limit = share_of(tier.limit, share);
+    tier.burst = share_of(tier.burst, share);
+    if (!smooth || tier.smooth_after > tier.burst)
+        tier.smooth_after = tier.burst;
+    return tier;
+}
+
+bool nr_limit_conf_charges(const struct nr_rate_limit_conf *conf, uint32_t tier)
+{
+    uint32_t over = tier == 0 ? NR_LIMIT_AUTO : conf->tiers[tier - 1].over;
+
+    return (over == NR_LIMIT_AUTO ? conf->over : over) == NR_LIMIT_OVER_CHARGE;
+}
+
 static uint32_t log_units_of(const struct nr_rate_limit_conf *conf)
 {
     struct nr_limit_conf tiers[NR_LIMIT_CONF_TIERS_MAX + 1];
@@ -275,6 +300,8 @@ static const char *own_field(const struct nr_rate_limit_conf *entry)
         {"missing", entry->missing != NR_LIMIT_MISSING_IP},
         {"ipv4_prefix", entry->ipv4_prefix_bits != 32},
         {"ipv6_prefix", entry->ipv6_prefix_bits != 64},
+        {"over", entry->over != NR_LIMIT_OVER_BLOCK},
+        {"under_pressure", entry->under_pressure < 1},
         {"headers", !entry->headers},
         {"observe_only", entry->observe_only},
     };
@@ -324,6 +351,17 @@ static void check_param(const struct nr_rate_limit_conf *limit, struct nr_span p
     }
 }
 
+static void check_pressure(const struct nr_rate_limit_conf *limit, bool sheds,
+                           const struct nr_section *at, struct nr_diags *diags)
+{
+    if (limit->under_pressure < 1 && !sheds)
+        nr_section_error(
+            at, NULL, diags, "gateway: { shedding: { capacity: 500 } }",
+            "limit '%s' has a rate for times of pressure, and nothing says when that is: "
+            "there is no gateway.shedding",
+            limit->name.len > 0 ? limit->name.ptr : "of its own");
+}
+
 static void unknown_limit(const struct nr_limits_conf *limits,
                           const struct nr_rate_limit_conf *entry, struct nr_diags *diags)
 {
@@ -339,7 +377,7 @@ static void unknown_limit(const struct nr_limits_conf *limits,
 
 void nr_limit_check_list(const struct nr_limits_conf *limits,
                          const struct nr_rate_limit_conf *entries, uint32_t count,
-                         struct nr_span pattern, const struct nr_section *at,
+                         struct nr_span pattern, bool sheds, const struct nr_section *at,
                          struct nr_diags *diags)
 {
     if (count > NR_LIMIT_LIST_MAX)
@@ -351,10 +389,12 @@ void nr_limit_check_list(const struct nr_limits_conf *limits,
 
         if (!is_own(entry))
             limit = nr_limit_conf_find(limits, entry->use);
-        if (limit == NULL)
+        if (limit == NULL) {
             unknown_limit(limits, entry, diags);
-        else
+        } else {
             check_param(limit, pattern, &entry->at, diags);
+            check_pressure(limit, sheds, &entry->at, diags);
+        }
         for (uint32_t j = 0; !is_own(entry) && j < i; j++)
             if (nr_span_eq(entry->use, entries[j].use))
                 nr_section_error(&entry->at, "use", diags, NULL, "limit '%s' is listed twice",
@@ -394,11 +434,22 @@ static const struct nr_schema_word missing_words[] = {
     {NULL, 0, NULL},
 };
 
+#define OVER_WORDS                                                                                 \
+    {"block", NR_LIMIT_OVER_BLOCK, "it is refused"},                                               \
+        {"charge", NR_LIMIT_OVER_CHARGE, "it passes and is counted as charged"}
+
+static const struct nr_schema_word over_words[] = {OVER_WORDS, {NULL, 0, NULL}};
+
+static const struct nr_schema_word tier_over_words[] = {
+    {"auto", NR_LIMIT_AUTO, "as the limit says"}, OVER_WORDS, {NULL, 0, NULL}};
+
 static const struct nr_schema_field tier_fields[] = {
     {.name = "rate", .type = NR_SCHEMA_RATE, .flags = NR_SCHEMA_REQUIRED,
      NR_SCHEMA_AT(struct nr_limit_tier_conf, rate), .doc = "How much in which time."},
     {.name = "burst", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_limit_tier_conf, burst),
      .value = "auto", .max = "4294967294", .words = auto_word, .doc = "As that of the limit."},
+    {.name = "over", .type = NR_SCHEMA_ENUM, NR_SCHEMA_AT(struct nr_limit_tier_conf, over),
+     .value = "auto", .words = tier_over_words, .doc = "What becomes of requests beyond the rate."},
 };
 
 static const struct nr_schema tier_schema = {
@@ -448,6 +499,14 @@ static const struct nr_schema tier_schema = {
     {.name = "ipv6_prefix", .type = NR_SCHEMA_U32,                                                 \
      NR_SCHEMA_AT(struct nr_rate_limit_conf, ipv6_prefix_bits), .value = "64", .min = "16",        \
      .max = "128", .doc = "Bits of an IPv6 address that tell clients apart."},                     \
+    {.name = "over", .type = NR_SCHEMA_ENUM, NR_SCHEMA_AT(struct nr_rate_limit_conf, over),        \
+     .value = "block", .words = over_words,                                                        \
+     .doc = "What becomes of requests beyond the rate."},                                          \
+    {.name = "under_pressure", .type = NR_SCHEMA_RATIO,                                            \
+     NR_SCHEMA_AT(struct nr_rate_limit_conf, under_pressure), .value = "100%", .min = "1%",        \
+     .max = "100%",                                                                                \
+     .doc = "The share of rates and bursts that is left at the first level of gateway.shedding; "  \
+            "at the second, that share of it."},                                                   \
     {.name = "headers", .type = NR_SCHEMA_BOOL,                                                    \
      NR_SCHEMA_AT(struct nr_rate_limit_conf, headers), .value = "true",                            \
      .doc = "Answers tell of it: RateLimit, RateLimit-Policy, X-RateLimit-*."},                    \

@@ -28,11 +28,18 @@ enum nr_limit_missing {
     NR_LIMIT_MISSING_DENY,  /* it is refused */
 };
 
+/* What becomes of what is beyond the rate. */
+enum nr_limit_over {
+    NR_LIMIT_OVER_BLOCK,
+    NR_LIMIT_OVER_CHARGE, /* it passes and is counted apart: somebody will pay for it */
+};
+
 struct nr_limit_tier_conf {
     struct nr_section at;
     struct nr_span name;
     struct nr_rate rate;
     uint32_t burst; /* NR_LIMIT_AUTO: follows from rate and algorithm */
+    uint32_t over;  /* enum nr_limit_over; NR_LIMIT_AUTO: as the limit */
 };
 
 #define NR_LIMIT_AUTO UINT32_MAX
@@ -56,6 +63,8 @@ struct nr_rate_limit_conf {
     uint32_t missing;        /* enum nr_limit_missing */
     uint32_t ipv4_prefix_bits;
     uint32_t ipv6_prefix_bits;
+    uint32_t over;         /* enum nr_limit_over */
+    double under_pressure; /* the share of all rates that is left then; 1: all */
     bool headers;
     bool observe_only;
 };
@@ -105,14 +114,21 @@ struct nr_limit_conf nr_limit_conf_tier(const struct nr_rate_limit_conf *conf, s
 /* Do they count alike? */
 bool nr_limit_conf_same(const struct nr_limit_conf *a, const struct nr_limit_conf *b);
 
+/* The same tier with this share of its rate and burst. */
+struct nr_limit_conf nr_limit_conf_share(struct nr_limit_conf tier, double share);
+
+/* Is what is beyond the rate of this tier charged? */
+bool nr_limit_conf_charges(const struct nr_rate_limit_conf *conf, uint32_t tier);
+
 /* How many keys its table is made for, `auto` resolved. */
 uint32_t nr_limit_conf_keys(const struct nr_rate_limit_conf *conf);
 
-/* Rules of one list of entries: names exist, nothing twice, parameters are the route's. `pattern`
- * is the path of the route, empty for a listener or the gateway. */
+/* Rules of one list of entries: names exist, nothing twice, parameters are the route's, somebody
+ * says what pressure is. `pattern` is the path of the route, empty for a listener or the gateway.
+ */
 void nr_limit_check_list(const struct nr_limits_conf *limits,
                          const struct nr_rate_limit_conf *entries, uint32_t count,
-                         struct nr_span pattern, const struct nr_section *at,
+                         struct nr_span pattern, bool sheds, const struct nr_section *at,
                          struct nr_diags *diags);
 
 #endif

@@ -2,8 +2,9 @@
 /* limit_filter.c - rate limits as a filter: all limits of a request's route and listener are asked
  * at once, and either all are charged or none.
  *
- * Limits that only observe are asked one by one after the others have let the request pass: what
- * they would refuse must not spare those that count in earnest, and the other way round.
+ * Limits whose tier is charged for more, and those that only observe, are asked one by one after
+ * the others have let the request pass: what they would refuse must not spare those that count in
+ * earnest, and the other way round.
  *
  * The client is told of one limit, the tightest of those that show themselves: of refusals the one
  * that lasts longest, else the one with the smallest share left. If the service's answer already
@@ -27,10 +28,12 @@ struct asking {
     struct nr_limit_asker asker;
     uint64_t now_ns;
     uint64_t wait_ns_max;
+    enum nr_shed_level level;
     struct nr_limiter_use uses[NR_LIMITER_USES_MAX];
     const struct nr_limit_rule *rules[NR_LIMITER_USES_MAX]; /* of the uses */
     struct nr_limiter_use *sorted[NR_LIMITER_USES_MAX];     /* by the decision */
     size_t count;
+    bool others; /* there are limits besides those that count in earnest */
 };
 
 /* ---- asking ---- */
@@ -48,10 +51,18 @@ static const struct nr_limit_rule *rule_of(const struct asking *a, const struct 
     return a->rules[use - a->uses];
 }
 
+static enum nr_limiter_refusal refusal_of(const struct nr_limit_rule *rule, uint8_t tier)
+{
+    if (nr_unlikely(nr_limit_observes(rule)))
+        return NR_LIMITER_WOULD_REFUSE;
+    return (rule->charges >> tier & 1) != 0 ? NR_LIMITER_CHARGED : NR_LIMITER_REFUSED;
+}
+
 /* False if the request lacks what it must have. */
-static bool put_use(struct asking *a, const struct nr_limit_bind *bind)
+static bool put_use(struct asking *a, const struct nr_limit_bind *bind, uint8_t tier)
 {
     const struct nr_limit_rule *rule = bind->rule;
+    const struct nr_limit_conf *tiers = rule->tiers;
     const uint64_t *secret = a->asker.request->port->worker->gateway->secret;
     struct nr_hash128 key;
 
@@ -60,21 +71,25 @@ static bool put_use(struct asking *a, const struct nr_limit_bind *bind)
     case NR_LIMIT_NOT_HERE: return true;
     case NR_LIMIT_KEY_MISSING: return nr_limit_observes(rule);
     }
-    nr_limiter_use(&a->uses[a->count], rule->limiter, key, rule->tiers, rule->tier_count,
-                   nr_limit_tier(&a->asker, rule), bind->cost, a->wait_ns_max);
+    if (nr_unlikely(a->level != NR_SHED_CALM) && rule->tight[0] != NULL)
+        tiers = rule->tight[a->level - 1];
+    nr_limiter_use(&a->uses[a->count], rule->limiter, key, tiers, rule->tier_count, tier,
+                   bind->cost, a->wait_ns_max);
     a->sorted[a->count] = &a->uses[a->count];
     a->rules[a->count++] = rule;
     return true;
 }
 
-/* Those in earnest, or those that observe. A limit of both lists counts once, as the route says. */
-static bool put_list(struct asking *a, struct nr_limit_list list, bool observe)
+/* Those of one kind. A limit of both lists counts once, as the route says. */
+static bool put_list(struct asking *a, struct nr_limit_list list, enum nr_limiter_refusal refusal)
 {
     for (uint32_t i = 0; i < list.count; i++) {
         const struct nr_limit_bind *bind = &list.items[i];
+        uint8_t tier = nr_limit_tier(&a->asker, bind->rule);
 
-        if (nr_limit_observes(bind->rule) == observe && !is_asked(a, bind->rule->limiter) &&
-            !put_use(a, bind))
+        if (refusal_of(bind->rule, tier) != refusal)
+            a->others = true;
+        else if (!is_asked(a, bind->rule->limiter) && !put_use(a, bind, tier))
             return false;
     }
     return true;
@@ -102,14 +117,14 @@ static void note_in_record(struct nr_request *request, const struct asking *a,
     request->record.limit_left = use->use.verdict.remaining;
 }
 
-static void note(struct nr_request *request, const struct asking *a)
+/* What the client is told, unless it is told of something tighter already. */
+static void tell(struct nr_request *request, const struct asking *a)
 {
-    const struct nr_limiter_use *tightest = tightest_of(a, false);
     const struct nr_limiter_use *shown = tightest_of(a, true);
     struct nr_limit_told_later *later;
 
-    note_in_record(request, a, tightest);
-    if (shown == NULL)
+    if (shown == NULL ||
+        (request->told != NULL && !nr_limit_tighter(&shown->use.verdict, &request->told->verdict)))
         return;
     later = nr_arena_alloc(request->down->arena, sizeof(*later));
     later->conf = *shown->conf;
@@ -157,14 +172,28 @@ static void refuse(struct nr_request *request, const struct asking *a)
     nr_problem_answer(request, &problem);
 }
 
-static void observe(struct nr_request *request, struct asking *a)
+/* Those that refuse nobody: what they would have refused is charged, or only noted. False if the
+ * request lacks what it must have. */
+static bool ask_lenient(struct nr_request *request, struct asking *a, struct nr_limit_list route,
+                        struct nr_limit_list listener, enum nr_limiter_refusal refusal)
 {
+    bool charged = refusal == NR_LIMITER_CHARGED;
+
+    a->count = 0;
+    if (!put_list(a, route, refusal) || !put_list(a, listener, refusal))
+        return false;
     for (size_t i = 0; i < a->count; i++) {
-        if (nr_limiter_take_all(&a->sorted[i], 1, a->now_ns, true))
+        if (nr_limiter_take_all(&a->sorted[i], 1, a->now_ns, refusal)) {
+            if (charged && request->record.limit == 0)
+                note_in_record(request, a, &a->uses[i]);
             continue;
-        request->record.flags |= NR_RECORD_WOULD_LIMIT;
+        }
+        request->record.flags |= charged ? NR_RECORD_CHARGED : NR_RECORD_WOULD_LIMIT;
         note_in_record(request, a, &a->uses[i]);
     }
+    if (charged && a->count > 0)
+        tell(request, a);
+    return true;
 }
 
 static uint64_t longest_wait_ns(const struct asking *a)
@@ -191,25 +220,30 @@ enum nr_limit_outcome nr_limit_filter(struct nr_request *request, const struct n
     a.now_ns = nr_io_now_ns(request->port->worker->io);
     left_ns = nr_deadline_left_ns(&request->deadline, a.now_ns);
     a.wait_ns_max = left_ns > 0 ? left_ns : 1;
+    a.level = nr_shed_level_of(&request->port->worker->gateway->shedder);
     a.count = 0;
-    if (!put_list(&a, route, false) || !put_list(&a, listener, false)) {
+    a.others = false;
+    if (!put_list(&a, route, NR_LIMITER_REFUSED) || !put_list(&a, listener, NR_LIMITER_REFUSED)) {
         nr_problem_reason(request, NR_REASON_LIMIT_KEY_MISSING);
         return NR_LIMIT_ANSWERED;
     }
     if (a.count > 0) {
-        bool taken = nr_limiter_take_all(a.sorted, a.count, a.now_ns, false);
+        bool taken = nr_limiter_take_all(a.sorted, a.count, a.now_ns, NR_LIMITER_REFUSED);
 
-        note(request, &a);
+        note_in_record(request, &a, tightest_of(&a, false));
+        tell(request, &a);
         if (!taken) {
             refuse(request, &a);
             return NR_LIMIT_ANSWERED;
         }
         *ret_wait_ns = longest_wait_ns(&a);
     }
-    a.count = 0;
-    (void)put_list(&a, route, true);
-    (void)put_list(&a, listener, true);
-    observe(request, &a);
+    if (nr_unlikely(a.others) &&
+        (!ask_lenient(request, &a, route, listener, NR_LIMITER_CHARGED) ||
+         !ask_lenient(request, &a, route, listener, NR_LIMITER_WOULD_REFUSE))) {
+        nr_problem_reason(request, NR_REASON_LIMIT_KEY_MISSING);
+        return NR_LIMIT_ANSWERED;
+    }
     return *ret_wait_ns > 0 ? NR_LIMIT_HOLD : NR_LIMIT_PASS;
 }
 

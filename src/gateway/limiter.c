@@ -106,7 +106,7 @@ static void settle_conf(struct nr_limiter_use *use)
         force_conf(use);
 }
 
-static void count(const struct nr_limiter_use *use, bool taken, bool observe)
+static void count(const struct nr_limiter_use *use, bool taken, enum nr_limiter_refusal refusal)
 {
     struct nr_limiter_counts *counts = &use->shard->counts;
 
@@ -119,7 +119,10 @@ static void count(const struct nr_limiter_use *use, bool taken, bool observe)
         if (use->use.settled)
             nr_cell_add(&counts->keys, 1);
     } else if (!use->use.verdict.allowed) {
-        nr_cell_add(observe ? &counts->would_refuse : &counts->refused, 1);
+        nr_cell_add(refusal == NR_LIMITER_REFUSED        ? &counts->refused
+                    : refusal == NR_LIMITER_WOULD_REFUSE ? &counts->would_refuse
+                                                         : &counts->charged,
+                    1);
     }
 }
 
@@ -135,7 +138,8 @@ static void sort(struct nr_limiter_use **uses, size_t n)
         }
 }
 
-bool nr_limiter_take_all(struct nr_limiter_use **uses, size_t n, uint64_t now_ns, bool observe)
+bool nr_limiter_take_all(struct nr_limiter_use **uses, size_t n, uint64_t now_ns,
+                         enum nr_limiter_refusal refusal)
 {
     struct nr_limit_use *together[NR_LIMITER_USES_MAX];
     size_t tightest;
@@ -151,7 +155,7 @@ bool nr_limiter_take_all(struct nr_limiter_use **uses, size_t n, uint64_t now_ns
     }
     taken = nr_limit_table_take_all(together, n, now_ns, &tightest);
     for (size_t i = n; i > 0; i--) {
-        count(uses[i - 1], taken, observe);
+        count(uses[i - 1], taken, refusal);
         nr_spinlock_unlock(&uses[i - 1]->shard->lock);
     }
     return taken;
@@ -172,6 +176,7 @@ struct nr_limiter_counts nr_limiter_counts(const struct nr_limiter *limiter)
         sum.waited += nr_cell_get(&counts->waited);
         sum.evicted += nr_cell_get(&counts->evicted);
         sum.keys += nr_cell_get(&counts->keys);
+        sum.charged += nr_cell_get(&counts->charged);
     }
     return sum;
 }

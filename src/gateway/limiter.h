@@ -37,6 +37,7 @@ struct nr_limiter_counts {
     uint64_t waited;       /* of the allowed: held for a while */
     uint64_t evicted;      /* keys that lost what was remembered of them to a new one */
     uint64_t keys;         /* slots taken: keys that the table has a place for now */
+    uint64_t charged;      /* beyond the rate, and let pass for it */
 };
 
 struct nr_limiter_shard {
@@ -84,9 +85,17 @@ void nr_limiter_use(struct nr_limiter_use *to, struct nr_limiter *limiter, struc
                     const struct nr_limit_conf *tiers, uint8_t tier_count, uint8_t tier,
                     uint32_t cost, uint64_t wait_ns_max);
 
+/* What a refusal is counted as. */
+enum nr_limiter_refusal {
+    NR_LIMITER_REFUSED,
+    NR_LIMITER_WOULD_REFUSE,
+    NR_LIMITER_CHARGED,
+};
+
 /* All or nothing. The pointers are sorted by this; no two uses with the same limiter. Each gets its
- * verdict. observe: count a refusal as one that would have been. */
-bool nr_limiter_take_all(struct nr_limiter_use **uses, size_t count, uint64_t now_ns, bool observe);
+ * verdict. */
+bool nr_limiter_take_all(struct nr_limiter_use **uses, size_t count, uint64_t now_ns,
+                         enum nr_limiter_refusal refusal);
 
 /* The sum of all shards, a moment old. */
 struct nr_limiter_counts nr_limiter_counts(const struct nr_limiter *limiter);

@@ -86,19 +86,39 @@ static struct nr_limit_key_part part_of(struct nr_span text)
     return part;
 }
 
+_Static_assert(NR_LIMIT_CONF_TIERS_MAX + 1 <= 64, "charges has a bit per tier");
+
+static void set_tiers(struct nr_arena *arena, struct nr_limit_rule *rule)
+{
+    uint32_t count = rule->conf->tier_count + 1;
+    struct nr_limit_conf *tiers = nr_arena_zalloc(arena, count * sizeof(*tiers));
+    double share = 1;
+
+    nr_limit_conf_tiers(rule->conf, tiers);
+    rule->tiers = tiers;
+    rule->tier_count = (uint8_t)count;
+    for (uint32_t i = 0; i < count; i++)
+        rule->charges |= (uint64_t)nr_limit_conf_charges(rule->conf, i) << i;
+    for (int level = 0; rule->conf->under_pressure < 1 && level < NR_SHED_NORMAL; level++) {
+        struct nr_limit_conf *tight = nr_arena_zalloc(arena, count * sizeof(*tight));
+
+        share *= rule->conf->under_pressure;
+        for (uint32_t i = 0; i < count; i++)
+            tight[i] = nr_limit_conf_share(tiers[i], share);
+        rule->tight[level] = tight;
+    }
+}
+
 static const struct nr_limit_rule *add_rule(struct maker *m, const struct nr_rate_limit_conf *conf,
                                             struct nr_span name)
 {
     struct nr_arena *arena = &m->limits->arena;
     struct nr_limit_rule *rule = &m->limits->rules[m->limits->rule_count];
-    uint32_t tiers = conf->tier_count + 1;
-    struct nr_limit_conf *tier = nr_arena_zalloc(arena, tiers * sizeof(*tier));
     struct nr_limit_key_part *parts = nr_arena_zalloc(arena, conf->key_count * sizeof(*parts));
 
-    *rule = (struct nr_limit_rule){.conf = conf, .id = NR_ID_NONE, .tier_count = (uint8_t)tiers};
+    *rule = (struct nr_limit_rule){.conf = conf, .id = NR_ID_NONE};
     rule->name = free_name(m, name);
-    nr_limit_conf_tiers(conf, tier);
-    rule->tiers = tier;
+    set_tiers(arena, rule);
     for (uint32_t i = 0; i < conf->key_count; i++) {
         parts[i] = part_of(conf->key[i]);
         if (parts[i].part != NR_LIMIT_BY_GLOBAL)

@@ -12,6 +12,7 @@
 #include "base/intern.h"
 #include "gateway/gateway_conf.h"
 #include "gateway/limiter.h"
+#include "policy/shed.h"
 
 struct nr_request;
 struct nr_peer;
@@ -27,7 +28,10 @@ struct nr_limit_rule {
     struct nr_span name; /* tells it apart from all others of its configuration */
     struct nr_limiter *limiter;
     const struct nr_limit_conf *tiers; /* tier 0 is the limit itself */
+    /* The same at the levels of shedding above calm; NULL: it does not tighten. */
+    const struct nr_limit_conf *tight[NR_SHED_NORMAL];
     uint8_t tier_count;
+    uint64_t charges;                      /* bit per tier: what is beyond its rate is charged */
     const struct nr_limit_key_part *parts; /* 0 parts: one counter for all */
     uint32_t part_count;
     struct nr_limit_key_part tier_part; /* if there are tiers */

@@ -159,8 +159,7 @@ bool nr_shed_filter(struct nr_request *request, const struct nr_peer *peer)
         return true;
     if (!nr_timer_armed(&worker->watch.timer))
         arm(worker);
-    now.level = (enum nr_shed_level)atomic_load_explicit(&worker->gateway->shedder.level,
-                                                         memory_order_relaxed);
+    now.level = nr_shed_level_of(&worker->gateway->shedder);
     if (nr_likely(now.level == NR_SHED_CALM))
         return true;
     criticality = criticality_of(request, peer, conf);

@@ -48,6 +48,12 @@ struct nr_shed_watch {
 void nr_shed_watch_init(struct nr_shed_watch *watch);
 void nr_shed_watch_done(struct nr_shed_watch *watch, struct nr_io *io);
 
+/* How much pressure there is now, as the last reading had it. */
+static inline enum nr_shed_level nr_shed_level_of(const struct nr_shedder *shedder)
+{
+    return (enum nr_shed_level)atomic_load_explicit(&shedder->level, memory_order_relaxed);
+}
+
 /* May the request go on? If not, it has been answered. */
 bool nr_shed_filter(struct nr_request *request, const struct nr_peer *peer);
 

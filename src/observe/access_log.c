@@ -140,10 +140,14 @@ static void about_the_limit(struct nr_json_text *to, const struct nr_observe_nam
 {
     bool observed = (record->flags & NR_RECORD_WOULD_LIMIT) != 0;
 
-    if (record->reason == NR_REASON_RATE_LIMITED || observed)
+    bool charged = (record->flags & NR_RECORD_CHARGED) != 0;
+
+    if (record->reason == NR_REASON_RATE_LIMITED || observed || charged)
         member(to, NR_SPAN(",\"limit\":"), nr_names_limit(names, record), NR_ACCESS_NAME_BYTES);
     if (observed)
         NR_JSON_TEXT_LIT(to, ",\"limit_would_refuse\":true");
+    if (charged)
+        NR_JSON_TEXT_LIT(to, ",\"limit_charged\":true");
 }
 
 static void about_the_way(struct nr_json_text *to, const struct nr_observe_names *names,

@@ -14,7 +14,8 @@ static void limit_decisions(struct nr_expo *expo, const struct nr_gateway *gatew
             uint64_t count;
         } verdicts[] = {{"allowed", limit.counts.allowed},
                         {"refused", limit.counts.refused},
-                        {"would_refuse", limit.counts.would_refuse}};
+                        {"would_refuse", limit.counts.would_refuse},
+                        {"charged", limit.counts.charged}};
 
         for (size_t k = 0; k < NR_COUNT(verdicts); k++) {
             const struct nr_label labels[] = {{"limit", limit.name},

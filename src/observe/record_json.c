@@ -50,6 +50,7 @@ static const struct {
     {NR_RECORD_FAULT_ATTEMPT, "an exercise: attempts failed or were late on purpose"},
     {NR_RECORD_FAULT_SLOW, "an exercise: answered slowly on purpose"},
     {NR_RECORD_WOULD_LIMIT, "observed only: a rate limit would have refused it"},
+    {NR_RECORD_CHARGED, "beyond the limit, and let pass because its tier is charged for more"},
     {NR_RECORD_STALE, "a pooled connection had gone stale; repeated at once on a fresh one"},
     {NR_RECORD_PANIC, "panic: too few instances were healthy, so health was ignored"},
     {NR_RECORD_STANDBY, "instances of a lower priority took part"},

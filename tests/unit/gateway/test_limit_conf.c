@@ -70,6 +70,11 @@ static const struct {
     {"", "a: { rate: 1/s, tiers: { paid: 2/s } }", "'tiers' needs a 'tier_key'"},
     {"", "a: { rate: 1/s, tier_key: \"header:X\" }", "'tier_key' is for 'tiers'"},
     {"", "a: { rate: 1/s, tiers: { paid: 2/s }, tier_key: ip }", "no tier is called after"},
+    {"[{ use: a, over: charge }]", "a: 1/s", "'over' is not said beside 'use'"},
+    {"", "a: { rate: 1/s, over: pay }", "expected one of"},
+    {"", "a: { rate: 1/s, under_pressure: 0% }", "must be between 1% and 100%"},
+    {"[a]", "a: { rate: 1/s, under_pressure: 50% }", "there is no gateway.shedding"},
+    {"[{ rate: 1/s, under_pressure: 50% }]", "", "limit 'of its own' has a rate for times of pressure"},
     {"", "a: { rate: 1/s, mode: reject }", "'mode' is for leaky_bucket"},
     {"", "a: { rate: 1/s, smooth_after: 3 }", "'smooth_after' is for leaky_bucket"},
     {"", "a: { rate: 1/s, algorithm: token_bucket, burst: 0 }", "this rate cannot be kept"},
@@ -131,6 +136,33 @@ static void test_what_it_means(void **state)
         assert_true(conf.period_ns == right[i].conf.period_ns);
         assert_int_equal(nr_limit_conf_keys(&nr_limits_conf_of(w.config)->items[0]), right[i].keys);
         done(&w);
+    }
+}
+
+static void test_a_share_of_it(void **state)
+{
+    static const struct {
+        struct nr_limit_conf conf;
+        double share;
+        uint32_t limit, burst, smooth_after;
+    } rows[] = {
+        {{NR_LIMIT_SLIDING_WINDOW, 100, 0, 0, 0, S}, 0.5, 50, 0, 0},
+        {{NR_LIMIT_TOKEN_BUCKET, 10, 4, 0, 0, S}, 0.25, 2, 1, 0},
+        {{NR_LIMIT_GCRA, 1, 1, 0, 0, S}, 0.01, 1, 1, 0}, /* never nothing */
+        {{NR_LIMIT_LEAKY_BUCKET, 10, 8, 2, 0, S}, 0.5, 5, 4, 2},
+        {{NR_LIMIT_LEAKY_BUCKET, 10, 8, 6, 0, S}, 0.5, 5, 4, 4},
+        {{NR_LIMIT_LEAKY_BUCKET, 10, 8, 8, 0, S}, 0.5, 5, 4, 4}, /* still rejects only */
+        {{NR_LIMIT_LEAKY_BUCKET, 10, 0, 0, 0, S}, 0.5, 5, 0, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < NR_COUNT(rows); i++) {
+        struct nr_limit_conf conf = nr_limit_conf_share(rows[i].conf, rows[i].share);
+
+        assert_int_equal(conf.limit, rows[i].limit);
+        assert_int_equal(conf.burst, rows[i].burst);
+        assert_int_equal(conf.smooth_after, rows[i].smooth_after);
+        assert_true(nr_limit_conf_ok(&conf));
     }
 }
 
@@ -214,9 +246,9 @@ static void test_what_a_reload_keeps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_is_refused),     cmocka_unit_test(test_what_it_means),
-        cmocka_unit_test(test_logs_are_bounded),    cmocka_unit_test(test_names_and_costs),
-        cmocka_unit_test(test_what_a_reload_keeps),
+        cmocka_unit_test(test_what_is_refused), cmocka_unit_test(test_what_it_means),
+        cmocka_unit_test(test_a_share_of_it),   cmocka_unit_test(test_logs_are_bounded),
+        cmocka_unit_test(test_names_and_costs), cmocka_unit_test(test_what_a_reload_keeps),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,7 +49,7 @@ static struct nr_hash128 key_of(uint64_t n)
 
 static bool take_one(struct nr_limiter_use *use, uint64_t now_ns)
 {
-    return nr_limiter_take_all(&use, 1, now_ns, false);
+    return nr_limiter_take_all(&use, 1, now_ns, NR_LIMITER_REFUSED);
 }
 
 /* ---- one limit ---- */
@@ -150,7 +150,8 @@ static void *visit(void *ctx)
 
         nr_limiter_use(&uses[swapped], shop->users, key_of(user), &shop->per_user, 1, 0, 1, 0);
         nr_limiter_use(&uses[!swapped], shop->whole, key_of(99), &shop->in_all, 1, 0, 1, 0);
-        if (nr_limiter_take_all((struct nr_limiter_use *[]){&uses[0], &uses[1]}, 2, 100 * S, false))
+        if (nr_limiter_take_all((struct nr_limiter_use *[]){&uses[0], &uses[1]}, 2, 100 * S,
+                                NR_LIMITER_REFUSED))
             atomic_fetch_add(&shop->admitted[user], 1);
     }
     return NULL;

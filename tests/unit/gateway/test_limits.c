@@ -336,6 +336,114 @@ static void test_observe_only(void **state)
     stage_done(s);
 }
 
+/* ---- more than the rate ---- */
+
+static void pays(struct stage *s, struct peer *client, struct peer **up, const char *fields,
+                 bool charged)
+{
+    const struct stage_record *record;
+
+    ask(s, client, up, fields, PASSED);
+    peer_expect_head(client);
+    record = stage_record(s, 204, NR_REASON_NONE);
+    assert_int_equal(record->r.flags, charged ? NR_RECORD_CHARGED : 0);
+    if (charged)
+        assert_int_equal(record->r.limit, 1);
+}
+
+/* Beyond the rate it is charged, and the client is told that nothing is left. */
+static void test_charged_for_more(void **state)
+{
+    struct stage *s = stage_new(&(struct stage_conf){
+        .route = "limits: [mine]",
+        .limits = "mine: { rate: 2/20s, algorithm: fixed_window, over: charge }"});
+    struct peer *client = stage_client(s), *up = NULL;
+
+    (void)state;
+    pays(s, client, &up, "", false);
+    pays(s, client, &up, "", false);
+    ask(s, client, &up, "", PASSED);
+    peer_expect(client, STAMPED
+                "X-RateLimit-Limit: 2\r\nX-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: 20\r\n"
+                "RateLimit-Policy: \"mine\";q=2;w=20\r\nRateLimit: \"mine\";r=0;t=20\r\n\r\n");
+    assert_int_equal(stage_record(s, 204, NR_REASON_NONE)->r.flags, NR_RECORD_CHARGED);
+    stage_wait_ms(s, 20000);
+    pays(s, client, &up, "", false);
+    stage_done(s);
+}
+
+/* Of two tiers one is charged, the other blocked; and who is refused by another limit has used, and
+ * pays, nothing. */
+static void test_who_is_charged(void **state)
+{
+    struct stage *s = stage_new(&(struct stage_conf){
+        .listen = "trusted_proxies: [\"10.0.2.0/24\"]",
+        .route = "limits: [plan, all]",
+        .limits =
+            "plan: { key: \"header:X-User\", rate: 1/min, tiers: { paid: { rate: 2/min, over: "
+            "charge } }, tier_key: \"header:X-Tier\" }, all: { key: global, rate: 5/10s }"});
+    struct peer *client = stage_client(s), *up = NULL;
+
+    (void)state;
+    pass(s, client, &up, "X-User: free\r\n");
+    refuse(s, client, "X-User: free\r\n");
+    for (int i = 0; i < 4; i++) {
+        const struct stage_record *record;
+
+        ask(s, client, &up, "X-User: rich\r\nX-Tier: paid\r\n", PASSED);
+        peer_expect_head(client);
+        record = stage_record(s, 204, NR_REASON_NONE);
+        assert_int_equal(record->r.flags, i < 2 ? 0 : NR_RECORD_CHARGED);
+    }
+    refuse(s, client, "X-User: other\r\nX-Tier: paid\r\n"); /* by all */
+    stage_wait_ms(s, 20000);
+    pays(s, client, &up, "X-User: other\r\nX-Tier: paid\r\n", false);
+    pays(s, client, &up, "X-User: other\r\nX-Tier: paid\r\n", false);
+    pays(s, client, &up, "X-User: other\r\nX-Tier: paid\r\n", true);
+    stage_done(s);
+}
+
+/* Half the rate while there is pressure, half of that when there is more; all of it afterwards, and
+ * what was used stays used. */
+static void test_tighter_under_pressure(void **state)
+{
+    struct stage *s = stage_new(&(struct stage_conf){
+        .gateway = "shedding: { capacity: 2, rise: 100ms, fall: 500ms }",
+        .route =
+            "priority: critical, limits: [{ key: \"header:X-Key\", rate: 8/min, under_pressure: "
+            "50%, algorithm: fixed_window }]"});
+    struct peer *held[3], *ups[3], *client, *up = NULL;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        held[i] = stage_client(s);
+        peer_send(held[i], "GET /a HTTP/1.1\r\nHost: a\r\nX-Key: held\r\n\r\n");
+        ups[i] = stage_upstream(s);
+        peer_expect_head(ups[i]);
+    }
+    client = stage_client(s);
+    stage_wait_ms(s, 150); /* three of two: the first level, soon the second */
+    for (int i = 0; i < 4; i++)
+        pass(s, client, &up, "X-Key: a\r\n");
+    refuse(s, client, "X-Key: a\r\n");
+    stage_wait_ms(s, 150);
+    for (int i = 0; i < 2; i++)
+        pass(s, client, &up, "X-Key: b\r\n");
+    refuse(s, client, "X-Key: b\r\n");
+    for (int i = 0; i < 3; i++) {
+        peer_send(ups[i], "HTTP/1.1 204 No Content\r\n\r\n");
+        peer_expect(held[i], "HTTP/1.1 204 No Content\r\n");
+        peer_expect_head(held[i]);
+        stage_record(s, 204, NR_REASON_NONE);
+    }
+    stage_wait_ms(s, 2000);
+    up = ups[2]; /* the connection that was used last */
+    for (int i = 0; i < 4; i++)
+        pass(s, client, &up, "X-Key: a\r\n");
+    refuse(s, client, "X-Key: a\r\n");
+    stage_done(s);
+}
+
 /* A listener's rates, and a limit that is listed at both places and counts once. */
 static void test_listener(void **state)
 {
@@ -566,6 +674,9 @@ int main(void)
         cmocka_unit_test(test_all_or_nothing),
         cmocka_unit_test(test_costs),
         cmocka_unit_test(test_observe_only),
+        cmocka_unit_test(test_charged_for_more),
+        cmocka_unit_test(test_who_is_charged),
+        cmocka_unit_test(test_tighter_under_pressure),
         cmocka_unit_test(test_listener),
         cmocka_unit_test(test_a_rate_by_hand),
         cmocka_unit_test(test_whose_rate_refused),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cell.h - a counter that one thread writes and any other reads.
  *
- * Relaxed atomics without a locked instruction: for the machine a plain addition, for the language
- * no data race. A reader sees a value of a moment ago. */
+ * Atomics without a locked instruction: for the machine plain additions and loads, for the language
+ * no data race. A reader sees a value of a moment ago, and whatever was written before it. */
 #ifndef NR_BASE_CELL_H
 #define NR_BASE_CELL_H
 
@@ -15,7 +15,7 @@ static inline void nr_cell_add(uint64_t *cell, uint64_t n)
 
 static inline uint64_t nr_cell_get(const uint64_t *cell)
 {
-    return __atomic_load_n(cell, __ATOMIC_RELAXED);
+    return __atomic_load_n(cell, __ATOMIC_ACQUIRE);
 }
 
 /* For gauges: n may be negative. */

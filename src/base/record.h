@@ -2,10 +2,10 @@
 /* record.h - the decision record: one per request, fixed size, no pointers.
  *
  * Access log, metrics, traces and `naru explain` are all made from it, so they never
- * disagree. Names are interned: the ids are those of the configuration's tables (route, service,
- * instance). A ring per worker keeps the latest; failures have a ring of their own, so that
- * success does not wash them away. Written by the worker, read by others through a copy under a
- * sequence check (nr_record_ring_read). */
+ * disagree. Names are interned: the ids are those of the configuration's tables (route, service),
+ * and of the service's roster (instance). A ring per worker keeps the latest; failures have a ring
+ * of their own, so that success does not wash them away. Written by the worker, read by others
+ * through a copy under a sequence check (nr_record_ring_read). */
 #ifndef NR_BASE_RECORD_H
 #define NR_BASE_RECORD_H
 
@@ -37,7 +37,7 @@ enum nr_attempt_result {
 };
 
 struct nr_record_attempt {
-    uint32_t instance; /* id within the service */
+    uint32_t instance; /* who it was, within the service: an id of its roster (roster.h) */
     uint32_t start_us; /* since the record's start */
     uint32_t took_us;  /* to the head or the failure */
     uint16_t status;

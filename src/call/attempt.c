@@ -29,7 +29,7 @@ static void note_start(struct nr_call *c)
     if (c->record->attempt_count < UINT8_MAX)
         c->record->attempt_count++;
     *nr_attempt_slot(c) = (struct nr_record_attempt){
-        .instance = a->instance, .start_us = US(a->started_ns - c->record->start_ns)};
+        .instance = a->name, .start_us = US(a->started_ns - c->record->start_ns)};
 }
 
 void nr_attempt_note(struct nr_call *c, enum nr_attempt_result result)
@@ -313,6 +313,7 @@ enum nr_attempt_start nr_attempt_start(struct nr_call *c, int *ret_reason)
         c->tried |= (uint64_t)1 << instance;
     *a = (struct nr_attempt){
         .instance = instance,
+        .name = pick.name,
         .ticket = pick.ticket,
         .started_ns = now_ns,
         .until_ns = nr_deadline_bound_ns(&c->deadline, now_ns, c->conf->timeouts.attempt_ns),

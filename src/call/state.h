@@ -82,6 +82,7 @@ void nr_replay_drop(struct nr_replay *replay, struct nr_io *io, struct nr_call_b
 struct nr_attempt {
     struct nr_exchange *up; /* NULL: none */
     uint32_t instance;
+    uint32_t name;   /* … in records */
     uint32_t ticket; /* of its circuit */
     uint16_t status; /* of the final head; 0: none yet */
     bool timed_out;  /* we have reset it because its time was over */

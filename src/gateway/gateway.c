@@ -63,7 +63,7 @@ void nr_gateway_free(struct nr_gateway *gateway)
     nr_snapshot_unref(gateway->current);
     nr_hands_free(gateway);
     for (uint32_t i = 0; i < gateway->ids.instances_cap; i++)
-        nr_intern_free(gateway->ids.instances[i]);
+        nr_roster_unref(gateway->ids.instances[i]);
     free(gateway->ids.instances);
     nr_intern_free(gateway->ids.routes);
     nr_intern_free(gateway->ids.services);

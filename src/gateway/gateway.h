@@ -203,7 +203,8 @@ struct nr_gateway_names {
     const struct nr_intern *routes;
     const struct nr_intern *services;
     const struct nr_intern *limits;
-    struct nr_intern *const *instances; /* per service id; NULL: none yet */
+    struct nr_roster *const
+        *instances; /* per service id; NULL: none yet; the gateway's life long */
 };
 struct nr_gateway_names nr_gateway_names(const struct nr_gateway *gateway);
 

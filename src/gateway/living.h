@@ -29,6 +29,7 @@
 #include "base/arena.h"
 #include "base/intern.h"
 #include "base/list.h"
+#include "base/roster.h"
 #include "call/call.h"
 #include "gateway/gateway.h"
 #include "gateway/gateway_conf.h"
@@ -47,7 +48,6 @@ struct nr_gateway_service {
     struct nr_service *service;
     struct nr_span fallback;           /* its body; in memory */
     uint32_t id;                       /* in records; set when it is published, then constant */
-    uint32_t *instance_ids;            /* likewise: per instance */
     struct nr_health_checker *checker; /* control's; NULL: not running */
 };
 
@@ -79,7 +79,7 @@ struct nr_gateway_ids {
     struct nr_intern *services;
     struct nr_intern *listeners;
     struct nr_intern *limits;
-    struct nr_intern **instances; /* per service id */
+    struct nr_roster **instances; /* per service id */
     uint32_t instances_cap;
 };
 
@@ -238,11 +238,6 @@ void nr_port_abort(struct nr_gateway_port *port);
 
 /* After it has drained, on control: free what it carried. */
 void nr_port_done(struct nr_gateway_port *port);
-
-/* ---- proxy.c ---- */
-
-/* A service's instances in a record get the ids that outlive it. */
-void nr_gateway_name_instances(struct nr_record *record, const struct nr_gateway_service *service);
 
 /* ---- worker.c ---- */
 

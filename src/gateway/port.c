@@ -86,7 +86,7 @@ static void tcp_over(struct nr_tcp_owner *owner, void *lease, struct nr_record *
     struct nr_gateway_pools *pools = lease;
 
     record->listener = port->id;
-    nr_gateway_name_instances(record, pools->service);
+    record->service = pools->service->id;
     port->worker->sink->done(port->worker->sink, record, view);
     nr_pools_release(pools);
 }

@@ -51,22 +51,6 @@ static void note_broken(struct nr_request *request, enum nr_end end)
                                                 : nr_reason_status(record->reason);
 }
 
-/* The call counts instances by their place in its service; a record outlives that. Instances that
- * were found (DNS, file) have no ids: they come and go without a configuration. */
-void nr_gateway_name_instances(struct nr_record *record, const struct nr_gateway_service *service)
-{
-    uint32_t kept =
-        record->attempt_count < NR_RECORD_ATTEMPTS ? record->attempt_count : NR_RECORD_ATTEMPTS;
-
-    record->service = service->id;
-    for (uint32_t i = 0; i < kept; i++) {
-        uint32_t *instance = &record->attempts[i].instance;
-
-        *instance = *instance < service->conf->instance_count ? service->instance_ids[*instance]
-                                                              : NR_ID_NONE;
-    }
-}
-
 static void finish_record(struct nr_request *request)
 {
     struct nr_gateway_worker *worker = request->port->worker;
@@ -83,7 +67,7 @@ static void finish_record(struct nr_request *request)
         view.user_agent = nr_head_get(head, NR_FIELD_USER_AGENT);
     }
     if (request->pools != NULL)
-        nr_gateway_name_instances(record, request->pools->service);
+        record->service = request->pools->service->id;
     worker->sink->done(worker->sink, record, &view);
 }
 

@@ -53,7 +53,6 @@ static enum nr_code service_new(const struct nr_service_conf *conf,
     service->conf = nr_section_copy(service_schema(), conf, &service->memory);
     render_fallback(service);
     service->id = NR_ID_NONE;
-    service->instance_ids = zeroed(conf->instance_count, sizeof(*service->instance_ids));
     code = nr_service_new(service->conf, 0, &service->service, err);
     if (code != NR_OK) {
         nr_gateway_service_unref(service);
@@ -75,7 +74,6 @@ void nr_gateway_service_unref(struct nr_gateway_service *service)
         return;
     nr_service_free(service->service);
     nr_arena_done(&service->memory);
-    free(service->instance_ids);
     free(service);
 }
 
@@ -230,38 +228,30 @@ void nr_snapshot_unref(struct nr_gateway_snapshot *snapshot)
 
 /* ---- ids ---- */
 
-static struct nr_intern *instances_of(struct nr_gateway_ids *ids, uint32_t service)
+static struct nr_roster *roster_of(struct nr_gateway_ids *ids, uint32_t service)
 {
     if (service >= ids->instances_cap) {
         uint32_t cap = service + 16;
 
-        ids->instances = realloc(ids->instances, cap * sizeof(struct nr_intern *));
+        ids->instances = realloc(ids->instances, cap * sizeof(struct nr_roster *));
         nr_assert(ids->instances != NULL);
         memset(ids->instances + ids->instances_cap, 0,
-               (cap - ids->instances_cap) * sizeof(struct nr_intern *));
+               (cap - ids->instances_cap) * sizeof(struct nr_roster *));
         ids->instances_cap = cap;
     }
     if (ids->instances[service] == NULL)
-        ids->instances[service] = nr_intern_new(INSTANCES_RETIRED_MAX);
+        ids->instances[service] = nr_roster_new(INSTANCES_RETIRED_MAX);
     return ids->instances[service];
 }
 
 static void publish_service(struct nr_gateway_service *service, struct nr_gateway_ids *ids)
 {
     uint32_t id = nr_intern_id(ids->services, service->conf->name);
-    struct nr_intern *instances = instances_of(ids, id);
-    bool fresh = service->id == NR_ID_NONE; /* else workers read it already, and it is the same */
 
-    nr_assert(fresh || service->id == id);
-    if (fresh)
+    nr_assert(service->id == NR_ID_NONE || service->id == id);
+    if (service->id == NR_ID_NONE) /* else workers read it already, and it is the same */
         service->id = id;
-    nr_intern_begin(instances);
-    for (uint32_t i = 0; i < service->conf->instance_count; i++) {
-        uint32_t instance = nr_intern_id(instances, service->conf->instances[i].address.text);
-
-        if (fresh)
-            service->instance_ids[i] = instance;
-    }
+    nr_service_enrol(service->service, roster_of(ids, id));
 }
 
 void nr_snapshot_publish(struct nr_gateway_snapshot *snapshot, struct nr_gateway_ids *ids)

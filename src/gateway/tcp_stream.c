@@ -147,7 +147,7 @@ static void connect_to_one(struct nr_tcp_stream *stream, enum nr_reason last)
         stream->tried |= (uint64_t)1 << instance;
     if (stream->record.attempt_count < UINT8_MAX)
         stream->record.attempt_count++;
-    *slot_of(stream) = (struct nr_record_attempt){.instance = instance,
+    *slot_of(stream) = (struct nr_record_attempt){.instance = pick.name,
                                                   .start_us = US(now_ns - stream->record.start_ns)};
     stream->state = NR_TCP_CONNECTING;
     stream->timed_out = false;

@@ -47,11 +47,11 @@ struct nr_span nr_names_service(const struct nr_observe_names *names, uint32_t s
 }
 
 struct nr_span nr_names_instance(const struct nr_observe_names *names, uint32_t service,
-                                 uint32_t instance)
+                                 uint32_t instance, char to[NR_ROSTER_TEXT_BYTES])
 {
-    if (service >= names->service_count || instance >= names->services[service].instance_count)
+    if (service >= names->service_count || names->services[service].instances == NULL)
         return NR_SPAN("");
-    return names->services[service].instances[instance];
+    return nr_roster_text(names->services[service].instances, instance, to);
 }
 
 struct nr_span nr_names_limit(const struct nr_observe_names *names, const struct nr_record *record)
@@ -88,14 +88,14 @@ static struct nr_span message_of(const struct nr_record *record)
 
 /* The instance of the last attempt: who answered, or who failed last. */
 static struct nr_span instance_of(const struct nr_observe_names *names,
-                                  const struct nr_record *record)
+                                  const struct nr_record *record, char *to)
 {
     uint32_t kept =
         record->attempt_count < NR_RECORD_ATTEMPTS ? record->attempt_count : NR_RECORD_ATTEMPTS;
 
     if (kept == 0)
         return NR_SPAN("");
-    return nr_names_instance(names, record->service, record->attempts[kept - 1].instance);
+    return nr_names_instance(names, record->service, record->attempts[kept - 1].instance, to);
 }
 
 /* ,"name":"text" unless the text is empty. */
@@ -153,10 +153,13 @@ static void about_the_limit(struct nr_json_text *to, const struct nr_observe_nam
 static void about_the_way(struct nr_json_text *to, const struct nr_observe_names *names,
                           const struct nr_record *record)
 {
+    char instance[NR_ROSTER_TEXT_BYTES];
+
     member(to, NR_SPAN(",\"route\":"), nr_names_route(names, record->route), NR_ACCESS_NAME_BYTES);
     member(to, NR_SPAN(",\"upstream\":"), nr_names_service(names, record->service),
            NR_ACCESS_NAME_BYTES);
-    member(to, NR_SPAN(",\"instance\":"), instance_of(names, record), NR_ACCESS_NAME_BYTES);
+    member(to, NR_SPAN(",\"instance\":"), instance_of(names, record, instance),
+           NR_ACCESS_NAME_BYTES);
     about_the_limit(to, names, record);
     number(to, NR_SPAN(",\"attempts\":"), record->attempt_count);
     number(to, NR_SPAN(",\"bytes_in\":"), record->received_bytes);

@@ -38,7 +38,7 @@ struct nr_span nr_record_ip(const struct nr_record *record, char *to);
 struct nr_span nr_names_route(const struct nr_observe_names *names, uint32_t route);
 struct nr_span nr_names_service(const struct nr_observe_names *names, uint32_t service);
 struct nr_span nr_names_instance(const struct nr_observe_names *names, uint32_t service,
-                                 uint32_t instance);
+                                 uint32_t instance, char to[NR_ROSTER_TEXT_BYTES]);
 /* The tightest rate limit of the record. */
 struct nr_span nr_names_limit(const struct nr_observe_names *names, const struct nr_record *record);
 

@@ -21,13 +21,8 @@ struct nr_cells *nr_cells_new(const struct nr_observe_names *names)
 
     cells->names = names;
     cells->routes = zeroed(nr_cells_route_rows(names), sizeof(struct nr_route_cells *));
+    cells->services = zeroed(names->service_count + 1, sizeof(struct nr_service_cells *));
     cells->tcp = zeroed(names->service_count + 1, sizeof(*cells->tcp));
-    cells->first_instance = zeroed(names->service_count + 1, sizeof(*cells->first_instance));
-    for (uint32_t i = 0; i < names->service_count; i++) {
-        cells->first_instance[i] = cells->instance_count;
-        cells->instance_count += names->services[i].instance_count;
-    }
-    cells->instances = zeroed(cells->instance_count + 1, sizeof(struct nr_instance_cells *));
     return cells;
 }
 
@@ -47,11 +42,23 @@ static void free_instance(struct nr_instance_cells *row)
     free(row);
 }
 
+static void free_service(struct nr_service_cells *service)
+{
+    if (service == NULL)
+        return;
+    for (uint32_t chunk = 0; chunk < NR_ROSTER_CHUNKS; chunk++) {
+        for (uint32_t i = 0; service->chunks[chunk] != NULL && i < nr_roster_chunk_places(chunk);
+             i++)
+            free_instance(service->chunks[chunk][i]);
+        free(service->chunks[chunk]);
+    }
+    free(service);
+}
+
 static void free_tables(struct nr_cells *cells)
 {
     free(cells->routes);
-    free(cells->instances);
-    free(cells->first_instance);
+    free(cells->services);
     free(cells->tcp);
     free(cells);
 }
@@ -62,8 +69,8 @@ void nr_cells_free(struct nr_cells *cells)
         return;
     for (uint32_t i = 0; i < nr_cells_route_rows(cells->names); i++)
         free_route(cells->routes[i]);
-    for (uint32_t i = 0; i <= cells->instance_count; i++)
-        free_instance(cells->instances[i]);
+    for (uint32_t i = 0; i < cells->names->service_count; i++)
+        free_service(cells->services[i]);
     free_tables(cells);
 }
 
@@ -80,19 +87,14 @@ static uint32_t same_route(const struct nr_cells *to, const struct nr_cells *fro
     return row;
 }
 
-static uint32_t same_instance(const struct nr_cells *to, const struct nr_cells *from,
-                              uint32_t service, uint32_t instance)
+/* Does this service's id mean the same service, with the same roster, in both? */
+static bool same_service(const struct nr_cells *to, const struct nr_cells *from, uint32_t service)
 {
-    const struct nr_observe_service *left, *right;
+    const struct nr_observe_service *left = &to->names->services[service];
+    const struct nr_observe_service *right = &from->names->services[service];
 
-    if (service >= to->names->service_count)
-        return UINT32_MAX;
-    left = &to->names->services[service];
-    right = &from->names->services[service];
-    if (left->name.ptr != right->name.ptr || instance >= left->instance_count ||
-        left->instances[instance].ptr != right->instances[instance].ptr)
-        return UINT32_MAX;
-    return to->first_instance[service] + instance;
+    return service < to->names->service_count && service < from->names->service_count &&
+           left->name.ptr == right->name.ptr && left->instances == right->instances;
 }
 
 enum { TCP_CELLS = sizeof(struct nr_tcp_cells) / sizeof(uint64_t) };
@@ -116,49 +118,17 @@ static void merge_tcp(struct nr_cells *to, const struct nr_cells *from)
     }
 }
 
-/* For every row of `from`: its row in `to`. */
-static void each_row(const struct nr_cells *to, const struct nr_cells *from, void *ctx,
-                     void (*route)(void *ctx, uint32_t row, uint32_t at),
-                     void (*instance)(void *ctx, uint32_t row, uint32_t at))
-{
-    for (uint32_t i = 0; i < nr_cells_route_rows(from->names); i++)
-        if (__atomic_load_n(&from->routes[i], __ATOMIC_RELAXED) != NULL)
-            route(ctx, i, same_route(to, from, i));
-    for (uint32_t s = 0; s < from->names->service_count; s++)
-        for (uint32_t i = 0; i < from->names->services[s].instance_count; i++)
-            if (__atomic_load_n(&from->instances[from->first_instance[s] + i], __ATOMIC_RELAXED) !=
-                NULL)
-                instance(ctx, from->first_instance[s] + i, same_instance(to, from, s, i));
-    if (__atomic_load_n(&from->instances[from->instance_count], __ATOMIC_RELAXED) != NULL)
-        instance(ctx, from->instance_count, to->instance_count);
-}
-
-struct moving {
-    struct nr_cells *to;
-    struct nr_cells *from;
-};
-
-static void adopt_route(void *ctx, uint32_t row, uint32_t at)
-{
-    const struct moving *m = ctx;
-
-    if (at != UINT32_MAX)
-        m->to->routes[at] = m->from->routes[row];
-}
-
-static void adopt_instance(void *ctx, uint32_t row, uint32_t at)
-{
-    const struct moving *m = ctx;
-
-    if (at != UINT32_MAX)
-        m->to->instances[at] = m->from->instances[row];
-}
-
 void nr_cells_adopt(struct nr_cells *to, const struct nr_cells *from)
 {
-    struct moving m = {to, (struct nr_cells *)from};
+    for (uint32_t i = 0; i < nr_cells_route_rows(from->names); i++) {
+        uint32_t at = same_route(to, from, i);
 
-    each_row(to, from, &m, adopt_route, adopt_instance);
+        if (at != UINT32_MAX)
+            to->routes[at] = from->routes[i];
+    }
+    for (uint32_t i = 0; i < from->names->service_count; i++)
+        if (same_service(to, from, i))
+            to->services[i] = from->services[i];
     merge_tcp(to, from);
     memcpy(to->reasons, from->reasons, sizeof(to->reasons));
     memcpy(to->refusals, from->refusals, sizeof(to->refusals));
@@ -166,27 +136,14 @@ void nr_cells_adopt(struct nr_cells *to, const struct nr_cells *from)
     to->retries = from->retries;
 }
 
-static void drop_route(void *ctx, uint32_t row, uint32_t at)
-{
-    const struct moving *m = ctx;
-
-    if (at == UINT32_MAX)
-        free_route(m->from->routes[row]);
-}
-
-static void drop_instance(void *ctx, uint32_t row, uint32_t at)
-{
-    const struct moving *m = ctx;
-
-    if (at == UINT32_MAX)
-        free_instance(m->from->instances[row]);
-}
-
 void nr_cells_free_adopted(struct nr_cells *from, const struct nr_cells *to)
 {
-    struct moving m = {NULL, from};
-
-    each_row(to, from, &m, drop_route, drop_instance);
+    for (uint32_t i = 0; i < nr_cells_route_rows(from->names); i++)
+        if (same_route(to, from, i) == UINT32_MAX)
+            free_route(from->routes[i]);
+    for (uint32_t i = 0; i < from->names->service_count; i++)
+        if (!same_service(to, from, i))
+            free_service(from->services[i]);
     free_tables(from);
 }
 
@@ -202,11 +159,34 @@ const struct nr_route_cells *nr_cells_of_route(const struct nr_cells *cells, uin
     return at != NULL ? at : &no_route;
 }
 
-const struct nr_instance_cells *nr_cells_of_instance(const struct nr_cells *cells, uint32_t row)
+/* NULL: not used yet. */
+static struct nr_instance_cells *row_at(const struct nr_cells *cells, uint32_t service,
+                                        uint32_t place)
 {
-    const struct nr_instance_cells *at = __atomic_load_n(&cells->instances[row], __ATOMIC_ACQUIRE);
+    const struct nr_service_cells *of;
+    struct nr_instance_cells **rows;
+    uint32_t chunk = nr_roster_chunk(place);
 
-    return at != NULL ? at : &no_instance;
+    if (service >= cells->names->service_count || place >= NR_ROSTER_PLACES_MAX)
+        return NULL;
+    of = __atomic_load_n(&cells->services[service], __ATOMIC_ACQUIRE);
+    rows = of != NULL ? __atomic_load_n(&of->chunks[chunk], __ATOMIC_ACQUIRE) : NULL;
+    if (rows == NULL)
+        return NULL;
+    return __atomic_load_n(&rows[place - nr_roster_chunk_first(chunk)], __ATOMIC_ACQUIRE);
+}
+
+static uint32_t id_of(const struct nr_instance_cells *row)
+{
+    return __atomic_load_n(&row->id, __ATOMIC_ACQUIRE);
+}
+
+const struct nr_instance_cells *nr_cells_of_instance(const struct nr_cells *cells, uint32_t service,
+                                                     uint32_t instance)
+{
+    const struct nr_instance_cells *row = row_at(cells, service, nr_roster_place(instance));
+
+    return row != NULL && id_of(row) == instance ? row : &no_instance;
 }
 
 static struct nr_route_cells *use_route(struct nr_cells *cells, uint32_t row)
@@ -217,12 +197,71 @@ static struct nr_route_cells *use_route(struct nr_cells *cells, uint32_t row)
     return cells->routes[row];
 }
 
-static struct nr_instance_cells *use_instance(struct nr_cells *cells, uint32_t row)
+static struct nr_instance_cells *make_row(struct nr_cells *cells, uint32_t service, uint32_t id)
 {
-    if (nr_unlikely(cells->instances[row] == NULL))
-        __atomic_store_n(&cells->instances[row], zeroed(1, sizeof(struct nr_instance_cells)),
-                         __ATOMIC_RELEASE);
-    return cells->instances[row];
+    uint32_t place = nr_roster_place(id), chunk = nr_roster_chunk(place);
+    struct nr_service_cells *of = cells->services[service];
+    struct nr_instance_cells *row = zeroed(1, sizeof(*row)), **rows;
+
+    if (of == NULL) {
+        of = zeroed(1, sizeof(*of));
+        __atomic_store_n(&cells->services[service], of, __ATOMIC_RELEASE);
+    }
+    rows = of->chunks[chunk];
+    if (rows == NULL) {
+        rows = zeroed(nr_roster_chunk_places(chunk), sizeof(struct nr_instance_cells *));
+        __atomic_store_n(&of->chunks[chunk], rows, __ATOMIC_RELEASE);
+    }
+    row->id = id;
+    __atomic_store_n(&rows[place - nr_roster_chunk_first(chunk)], row, __ATOMIC_RELEASE);
+    return row;
+}
+
+static void empty(uint64_t *cells, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        __atomic_store_n(&cells[i], 0, __ATOMIC_RELEASE);
+}
+
+/* The row's place has another name now. A reader that saw the one id before and the same id after
+ * has seen nothing of this. */
+static void begin_anew(struct nr_instance_cells *row, uint32_t id)
+{
+    __atomic_store_n(&row->id, NR_ID_NONE, __ATOMIC_RELAXED);
+    empty(row->results, NR_ATTEMPT_RESULTS);
+    empty(row->answers, NR_CLASSES);
+    empty(&row->reused, 1);
+    if (row->duration_us != NULL) {
+        empty(row->duration_us->buckets, NR_HIST_BUCKETS);
+        empty(&row->duration_us->sum, 1);
+        empty(&row->duration_us->count, 1);
+    }
+    __atomic_store_n(&row->id, id, __ATOMIC_RELEASE);
+}
+
+/* Of two ids at one place: which was given first? */
+static bool is_older(uint32_t id, uint32_t than)
+{
+    return (int16_t)(uint16_t)((id >> 16) - (than >> 16)) < 0;
+}
+
+/* NULL: the row belongs to somebody who came later, or there can be none. */
+static struct nr_instance_cells *use_instance(struct nr_cells *cells, uint32_t service, uint32_t id)
+{
+    struct nr_instance_cells *row;
+
+    if (nr_unlikely(service >= cells->names->service_count ||
+                    nr_roster_place(id) >= NR_ROSTER_PLACES_MAX))
+        return NULL;
+    row = row_at(cells, service, nr_roster_place(id));
+    if (nr_unlikely(row == NULL))
+        return make_row(cells, service, id);
+    if (nr_unlikely(row->id != id)) {
+        if (is_older(id, row->id))
+            return NULL;
+        begin_anew(row, id);
+    }
+    return row;
 }
 
 uint32_t nr_cells_route(const struct nr_cells *cells, uint32_t route)
@@ -232,15 +271,6 @@ uint32_t nr_cells_route(const struct nr_cells *cells, uint32_t route)
     if (route < names->counted_routes)
         return route;
     return names->counted_routes + (route < names->route_count);
-}
-
-uint32_t nr_cells_instance(const struct nr_cells *cells, uint32_t service, uint32_t instance)
-{
-    const struct nr_observe_names *names = cells->names;
-
-    if (service >= names->service_count || instance >= names->services[service].instance_count)
-        return cells->instance_count;
-    return cells->first_instance[service] + instance;
 }
 
 static void add_duration(struct nr_hist **at, uint64_t value_us)
@@ -253,10 +283,11 @@ static void add_duration(struct nr_hist **at, uint64_t value_us)
 static void count_attempt(struct nr_cells *cells, uint32_t service,
                           const struct nr_record_attempt *attempt)
 {
-    struct nr_instance_cells *row =
-        use_instance(cells, nr_cells_instance(cells, service, attempt->instance));
+    struct nr_instance_cells *row = use_instance(cells, service, attempt->instance);
     uint32_t result = attempt->result < NR_ATTEMPT_RESULTS ? attempt->result : NR_ATTEMPT_NONE;
 
+    if (nr_unlikely(row == NULL))
+        return;
     nr_cell_add(&row->results[result], 1);
     if (attempt->reused != 0)
         nr_cell_add(&row->reused, 1);
@@ -322,37 +353,62 @@ static void merge_duration(struct nr_hist **to, struct nr_hist *const *at)
     nr_hist_merge(*to, from);
 }
 
-static void merge_route(void *ctx, uint32_t row, uint32_t at)
+static void merge_route(struct nr_cells *to, const struct nr_cells *from, uint32_t row)
 {
-    const struct moving *m = ctx;
-    const struct nr_route_cells *from = nr_cells_of_route(m->from, row);
-    struct nr_route_cells *to = use_route(
-        m->to, at < nr_cells_route_rows(m->to->names) ? at : m->to->names->counted_routes);
+    uint32_t at = same_route(to, from, row);
+    const struct nr_route_cells *cells = nr_cells_of_route(from, row);
+    struct nr_route_cells *sum = use_route(to, at != UINT32_MAX ? at : to->names->counted_routes);
 
-    merge(&to->requests[0][0], &from->requests[0][0], (size_t)NR_METHODS * NR_CLASSES);
-    merge(&to->received_bytes, &from->received_bytes, 1);
-    merge(&to->sent_bytes, &from->sent_bytes, 1);
-    merge_duration(&to->duration_us, &from->duration_us);
+    merge(&sum->requests[0][0], &cells->requests[0][0], (size_t)NR_METHODS * NR_CLASSES);
+    merge(&sum->received_bytes, &cells->received_bytes, 1);
+    merge(&sum->sent_bytes, &cells->sent_bytes, 1);
+    merge_duration(&sum->duration_us, &cells->duration_us);
 }
 
-static void merge_instance(void *ctx, uint32_t row, uint32_t at)
+static void add_instance(struct nr_instance_cells *to, const struct nr_instance_cells *from)
 {
-    const struct moving *m = ctx;
-    const struct nr_instance_cells *from = nr_cells_of_instance(m->from, row);
-    struct nr_instance_cells *to =
-        use_instance(m->to, at < m->to->instance_count ? at : m->to->instance_count);
-
     merge(to->results, from->results, NR_ATTEMPT_RESULTS);
     merge(to->answers, from->answers, NR_CLASSES);
     merge(&to->reused, &from->reused, 1);
     merge_duration(&to->duration_us, &from->duration_us);
 }
 
+/* The row may be emptied while it is read: then it has no name, or another, afterwards. */
+static void merge_instance(struct nr_cells *to, const struct nr_instance_cells *from,
+                           uint32_t service, uint32_t id)
+{
+    struct nr_instance_cells copy = {.id = NR_ID_NONE}, *sum;
+
+    if (id == NR_ID_NONE || id_of(from) != id)
+        return;
+    add_instance(&copy, from);
+    sum = id_of(from) == id ? use_instance(to, service, id) : NULL;
+    if (sum != NULL)
+        add_instance(sum, &copy);
+    free(copy.duration_us);
+}
+
+static void merge_service(struct nr_cells *to, const struct nr_cells *from, uint32_t service)
+{
+    const struct nr_roster *roster = from->names->services[service].instances;
+    uint32_t count = roster != NULL ? nr_roster_count(roster) : 0;
+
+    for (uint32_t place = 0; place < count; place++) {
+        const struct nr_instance_cells *row = row_at(from, service, place);
+
+        if (row != NULL)
+            merge_instance(to, row, service, nr_roster_at(roster, place));
+    }
+}
+
 void nr_cells_merge(struct nr_cells *to, const struct nr_cells *from)
 {
-    struct moving m = {to, (struct nr_cells *)from};
-
-    each_row(to, from, &m, merge_route, merge_instance);
+    for (uint32_t i = 0; i < nr_cells_route_rows(from->names); i++)
+        if (__atomic_load_n(&from->routes[i], __ATOMIC_RELAXED) != NULL)
+            merge_route(to, from, i);
+    for (uint32_t i = 0; i < from->names->service_count; i++)
+        if (same_service(to, from, i))
+            merge_service(to, from, i);
     merge_tcp(to, from);
     merge(to->reasons, from->reasons, NR_REASONS);
     merge(to->refusals, from->refusals, NR_H1_REASONS);

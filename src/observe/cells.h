@@ -6,8 +6,14 @@
  * routes beyond observe.max_metric_routes share a row "other", so no request is missing from the
  * totals. Histograms are made when their row is first used.
  *
+ * Instances may come and go without a configuration. Each has a row at its place in the service's
+ * roster (roster.h); when the place goes to another name, the row begins anew, and so the rows are
+ * bounded as the roster is. An attempt at an instance whose name is forgotten by then (a tunnel's
+ * of last week) is not counted.
+ *
  * Written by the worker only, read by any thread while it writes: relaxed atomics, no lock. A
- * reader sees each counter at some recent moment; counters never go back. */
+ * reader sees each counter at some recent moment; counters never go back but with the row's name.
+ */
 #ifndef NR_OBSERVE_CELLS_H
 #define NR_OBSERVE_CELLS_H
 
@@ -16,6 +22,7 @@
 #include "base/hist.h"
 #include "base/reason.h"
 #include "base/record.h"
+#include "base/roster.h"
 #include "codec/h1.h"
 #include "codec/head.h"
 
@@ -28,8 +35,7 @@ struct nr_observe_names {
     uint32_t service_count;
     const struct nr_observe_service {
         struct nr_span name;
-        uint32_t instance_count;
-        const struct nr_span *instances; /* "127.0.0.1:7001" */
+        const struct nr_roster *instances; /* NULL: none. It says at any time who is known */
     } * services;
     uint32_t limit_count;
     const struct nr_span *limits;
@@ -52,10 +58,17 @@ struct nr_route_cells {
 enum { NR_ATTEMPT_RESULTS = NR_ATTEMPT_CONNECTED + 1 };
 
 struct nr_instance_cells {
+    uint32_t
+        id; /* of the roster: whose they are; NR_ID_NONE while they are being emptied. Atomic */
     uint64_t results[NR_ATTEMPT_RESULTS];
     uint64_t answers[NR_CLASSES]; /* of ANSWERED */
     uint64_t reused;
     struct nr_hist *duration_us; /* to the head, of ANSWERED */
+};
+
+/* The rows of a service, by place in its roster; each level is published with release. */
+struct nr_service_cells {
+    struct nr_instance_cells **chunks[NR_ROSTER_CHUNKS];
 };
 
 /* Connections passed on as bytes, that are over. */
@@ -69,11 +82,9 @@ struct nr_tcp_cells {
 struct nr_cells {
     const struct nr_observe_names *names;
     /* Rows are made when first used, and published with release; NULL: all zero. */
-    struct nr_route_cells **routes;       /* nr_cells_route_rows() */
-    struct nr_instance_cells **instances; /* of all services, one behind the other, + 1 */
-    uint32_t *first_instance;             /* per service: index into instances */
-    uint32_t instance_count;              /* without the last */
-    struct nr_tcp_cells *tcp;             /* per service, + 1 */
+    struct nr_route_cells **routes;     /* nr_cells_route_rows() */
+    struct nr_service_cells **services; /* by id */
+    struct nr_tcp_cells *tcp;           /* per service, + 1 */
     uint64_t reasons[NR_REASONS];
     uint64_t refusals[NR_H1_REASONS];
     uint64_t tunnels;
@@ -87,9 +98,10 @@ void nr_cells_free(struct nr_cells *cells);
 /* Count a finished request. The worker's thread only. */
 void nr_cells_count(struct nr_cells *cells, const struct nr_record *record);
 
-/* What is counted in this row; zeros for one that is not used yet. */
+/* What is counted in this row, or of this instance; zeros for what is not used yet. */
 const struct nr_route_cells *nr_cells_of_route(const struct nr_cells *cells, uint32_t row);
-const struct nr_instance_cells *nr_cells_of_instance(const struct nr_cells *cells, uint32_t row);
+const struct nr_instance_cells *nr_cells_of_instance(const struct nr_cells *cells, uint32_t service,
+                                                     uint32_t instance);
 
 /* Other names: `to` is fresh and takes over every row of `from` whose id still means the same name
  * (the same pointer). The worker's thread; readers may go on with either. */
@@ -107,11 +119,9 @@ static inline uint32_t nr_cells_route_rows(const struct nr_observe_names *names)
 /* The row of a route, or of "none" or "other". */
 uint32_t nr_cells_route(const struct nr_cells *cells, uint32_t route);
 
-/* The row of an instance, or the last. */
-uint32_t nr_cells_instance(const struct nr_cells *cells, uint32_t service, uint32_t instance);
-
-/* Add all of `from` to `to`, which is the caller's alone. Rows are told by their ids; those that
- * `to` does not have count as "none". Any thread. */
+/* Add all of `from` to `to`, which is the caller's alone. Rows are told by their ids; routes that
+ * `to` does not have count as "none", and instances that nobody knows any more are left out. Any
+ * thread. */
 void nr_cells_merge(struct nr_cells *to, const struct nr_cells *from);
 
 #endif

@@ -153,16 +153,22 @@ typedef void (*each_instance_fn)(struct nr_expo *expo, const struct nr_instance_
 
 static void each_instance(struct nr_expo *expo, const struct nr_cells *sum, each_instance_fn put)
 {
-    for (uint32_t service = 0; service < sum->names->service_count; service++)
-        for (uint32_t i = 0; i < sum->names->services[service].instance_count; i++) {
+    for (uint32_t service = 0; service < sum->names->service_count; service++) {
+        const struct nr_roster *roster = sum->names->services[service].instances;
+        uint32_t count = roster != NULL ? nr_roster_count(roster) : 0;
+
+        for (uint32_t place = 0; place < count; place++) {
+            uint32_t id = nr_roster_at(roster, place);
+            char text[NR_ROSTER_TEXT_BYTES];
             struct nr_label labels[4] = {
                 {"service", nr_names_service(sum->names, service)},
-                {"instance", nr_names_instance(sum->names, service, i)},
+                {"instance", nr_names_instance(sum->names, service, id, text)},
             };
 
             if (labels[0].value.len > 0 && labels[1].value.len > 0)
-                put(expo, nr_cells_of_instance(sum, nr_cells_instance(sum, service, i)), labels);
+                put(expo, nr_cells_of_instance(sum, service, id), labels);
         }
+    }
 }
 
 static void put_attempts(struct nr_expo *expo, const struct nr_instance_cells *cells,

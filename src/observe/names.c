@@ -7,7 +7,7 @@
 
 static struct nr_span *texts_of(const struct nr_intern *table, uint32_t *ret_count)
 {
-    uint32_t count = table == NULL ? 0 : nr_intern_count(table);
+    uint32_t count = nr_intern_count(table);
     struct nr_span *texts = calloc(count + 1, sizeof(*texts));
 
     nr_assert(texts != NULL);
@@ -32,7 +32,7 @@ struct nr_observe_names *nr_observe_names_new(const struct nr_gateway *gateway, 
     names->services = services;
     for (uint32_t i = 0; i < count; i++) {
         services[i].name = nr_intern_text(from.services, i);
-        services[i].instances = texts_of(from.instances[i], &services[i].instance_count);
+        services[i].instances = from.instances[i];
     }
     return names;
 }
@@ -41,8 +41,6 @@ void nr_observe_names_free(struct nr_observe_names *names)
 {
     if (names == NULL)
         return;
-    for (uint32_t i = 0; i < names->service_count; i++)
-        free((void *)names->services[i].instances);
     free((void *)names->services);
     free((void *)names->routes);
     free((void *)names->limits);
@@ -68,8 +66,7 @@ bool nr_observe_names_same(const struct nr_observe_names *a, const struct nr_obs
         return false;
     for (uint32_t i = 0; i < a->service_count; i++)
         if (a->services[i].name.ptr != b->services[i].name.ptr ||
-            !same_texts(a->services[i].instances, a->services[i].instance_count,
-                        b->services[i].instances, b->services[i].instance_count))
+            a->services[i].instances != b->services[i].instances)
             return false;
     return true;
 }

@@ -89,8 +89,10 @@ static struct nr_json *attempts(const struct nr_observe_names *names,
     for (uint32_t i = 0; i < record->attempt_count && i < NR_RECORD_ATTEMPTS; i++) {
         const struct nr_record_attempt *attempt = &record->attempts[i];
         struct nr_json *object = nr_json_object();
+        char instance[NR_ROSTER_TEXT_BYTES];
 
-        set_text(object, "instance", nr_names_instance(names, record->service, attempt->instance));
+        set_text(object, "instance",
+                 nr_names_instance(names, record->service, attempt->instance, instance));
         nr_json_set(object, "result",
                     nr_json_string(nr_span_of(nr_attempt_result_name(attempt->result))));
         if (attempt->status != 0)

@@ -38,6 +38,8 @@ struct plan {
     uint32_t *slot_of; /* per spec: the slot that it keeps; NR_INSTANCE_NONE: it is new */
     bool *stays;       /* per slot */
     char **texts;      /* per spec: a copy, if it is new */
+    uint32_t *names;   /* per spec: taken from the roster, if it had none; … */
+    uint32_t *old;     /* … per slot: to be given back to it; NULL: nothing */
     uint32_t added;
     uint32_t room; /* slots that `stays` is about */
 };
@@ -70,6 +72,13 @@ static void *zeroed(size_t count, size_t bytes)
     return memory;
 }
 
+static uint32_t name_of(const struct nr_service *service, const char *text)
+{
+    if (service->roster == NULL)
+        return NR_ID_NONE;
+    return nr_roster_take(service->roster, nr_span_of(text));
+}
+
 static void plan_make(struct plan *plan, const struct nr_service *service,
                       const struct nr_instance_spec *specs, uint32_t count)
 {
@@ -77,10 +86,15 @@ static void plan_make(struct plan *plan, const struct nr_service *service,
     plan->slot_of = zeroed(count, sizeof(*plan->slot_of));
     plan->stays = zeroed(service->room, sizeof(*plan->stays));
     plan->texts = zeroed(count, sizeof(*plan->texts));
+    plan->names = zeroed(count, sizeof(*plan->names));
+    plan->old = NULL;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t slot = find_slot(service, plan, specs[i].text);
 
         plan->slot_of[i] = slot;
+        plan->names[i] = NR_ID_NONE;
+        if (slot == NR_INSTANCE_NONE || service->instances[slot].name == NR_ID_NONE)
+            plan->names[i] = name_of(service, specs[i].text);
         if (slot != NR_INSTANCE_NONE) {
             plan->stays[slot] = true;
             continue;
@@ -112,11 +126,18 @@ static bool changes_nothing(const struct nr_service *service, const struct plan 
     return true;
 }
 
-/* Texts that found a slot are the slot's now. */
-static void plan_done(struct plan *plan)
+/* Texts and names that found a slot are the slot's now. */
+static void plan_done(struct plan *plan, const struct nr_service *service)
 {
-    for (uint32_t i = 0; i < plan->count; i++)
+    for (uint32_t i = 0; i < plan->count; i++) {
         free(plan->texts[i]);
+        if (service->roster != NULL)
+            nr_roster_release(service->roster, plan->names[i]);
+    }
+    for (uint32_t i = 0; plan->old != NULL && service->roster != NULL && i < service->room; i++)
+        nr_roster_release(service->roster, plan->old[i]);
+    free(plan->names);
+    free(plan->old);
     free(plan->slot_of);
     free(plan->stays);
     free(plan->texts);
@@ -169,6 +190,8 @@ static void grow(struct nr_service *service, uint32_t room)
         if (circuits != NULL)
             memcpy(circuits, old_circuits, service->room * sizeof(*circuits));
     }
+    for (uint32_t i = service->room; i < room; i++)
+        instances[i].name = NR_ID_NONE;
     if (service->room > 0 && ejects != NULL) {
         memcpy(ejects, old_ejects, service->room * sizeof(*ejects));
         memcpy(told, old_told, service->room * sizeof(*told));
@@ -268,6 +291,7 @@ static char *move_in(struct nr_service *service, uint32_t slot, const struct nr_
         .generation = instance->generation + 1,
         .present = true,
         .own_weight = NR_WEIGHT_CONFIGURED,
+        .name = service->roster == NULL ? slot : NR_ID_NONE,
     };
     nr_health_track_init(&instance->health);
     wait_for_check(service, instance);
@@ -298,22 +322,47 @@ static void recount(struct nr_service *service)
     nr_service_steer(service);
 }
 
+/* Its last call is over: from now on only records tell of it. */
+static void give_back_name(struct nr_service *service, struct plan *plan, uint32_t slot)
+{
+    struct nr_instance *instance = &service->instances[slot];
+
+    plan->old[slot] = NR_ID_NONE;
+    if (service->roster == NULL || !is_free(service, slot))
+        return;
+    plan->old[slot] = instance->name;
+    instance->name = NR_ID_NONE;
+}
+
+static void take_name(struct nr_service *service, struct plan *plan, uint32_t spec, uint32_t slot)
+{
+    if (plan->names[spec] == NR_ID_NONE || service->instances[slot].name != NR_ID_NONE)
+        return;
+    service->instances[slot].name = plan->names[spec];
+    plan->names[spec] = NR_ID_NONE;
+}
+
 static void apply(struct nr_service *service, struct plan *plan)
 {
     uint32_t slot = 0;
 
+    plan->old = zeroed(service->room, sizeof(*plan->old));
     nr_spinlock_lock(&service->lock);
-    for (uint32_t i = 0; i < service->room; i++)
+    for (uint32_t i = 0; i < service->room; i++) {
         service->instances[i].present = i < plan->room && plan->stays[i];
+        give_back_name(service, plan, i);
+    }
     for (uint32_t i = 0; i < plan->count; i++) {
         if (plan->slot_of[i] != NR_INSTANCE_NONE) {
             describe(service, plan->slot_of[i], &plan->specs[i]);
+            take_name(service, plan, i, plan->slot_of[i]);
             continue;
         }
         while (!is_free(service, slot))
             slot++;
         nr_assert(slot < service->room);
         plan->texts[i] = move_in(service, slot, &plan->specs[i], plan->texts[i]);
+        take_name(service, plan, i, slot);
     }
     recount(service);
     atomic_store_explicit(&service->epoch, nr_service_epoch(service) + 1, memory_order_relaxed);
@@ -447,18 +496,43 @@ enum nr_code nr_service_set_instances(struct nr_service *service,
 
     plan_make(&plan, service, specs, count);
     if (changes_nothing(service, &plan)) {
-        plan_done(&plan);
+        plan_done(&plan, service);
         return NR_OK;
     }
     code = make_room(service, &plan, err);
     if (code == NR_OK)
         apply(service, &plan);
-    plan_done(&plan);
+    plan_done(&plan, service);
     if (code != NR_OK)
         return code;
     nr_service_tables(service);
     tell(service);
     return NR_OK;
+}
+
+/* ---- names in records ---- */
+
+void nr_service_enrol(struct nr_service *service, struct nr_roster *roster)
+{
+    if (service->roster == roster)
+        return;
+    nr_assert(service->roster == NULL);
+    service->roster = nr_roster_ref(roster);
+    for (uint32_t i = 0; i < service->room; i++) {
+        struct nr_instance *instance = &service->instances[i];
+        uint32_t name = instance->present ? name_of(service, instance->text) : NR_ID_NONE;
+
+        nr_spinlock_lock(&service->lock);
+        instance->name = name;
+        nr_spinlock_unlock(&service->lock);
+    }
+}
+
+void nr_service_strike(struct nr_service *service)
+{
+    for (uint32_t i = 0; service->roster != NULL && i < service->room; i++)
+        nr_roster_release(service->roster, service->instances[i].name);
+    nr_roster_unref(service->roster);
 }
 
 /* ---- one instance ---- */

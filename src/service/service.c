@@ -108,6 +108,7 @@ void nr_service_free(struct nr_service *service)
         return;
     nr_assert(service->in_flight == 0);
     nr_assert(nr_list_empty(&service->watches));
+    nr_service_strike(service);
     for (uint32_t i = 0; i < service->room; i++)
         free(service->instances[i].text);
     for (uint32_t i = 0; i < service->old_path_count; i++)
@@ -310,6 +311,7 @@ static uint32_t take(struct nr_service *service, struct nr_random *random, struc
     service->streams += pick->stream;
     service->hosts[instance].in_flight++;
     service->instances[instance].picks++;
+    pick->name = service->instances[instance].name;
     return instance;
 }
 

@@ -88,6 +88,12 @@ enum nr_code nr_service_set_instances(struct nr_service *service,
                                       const struct nr_instance_spec *specs, uint32_t count,
                                       struct nr_err *err) NR_MUST_USE;
 
+/* From now on instances are known in records by ids of this roster, of which the service keeps a
+ * reference; before, by their numbers. On the thread that changes the set, before workers pick.
+ * With the roster that it has already, nothing happens. */
+struct nr_roster;
+void nr_service_enrol(struct nr_service *service, struct nr_roster *roster);
+
 /* What an operator says of an instance, whatever its checks say. */
 enum nr_force { NR_FORCE_AUTO, NR_FORCE_UP, NR_FORCE_DOWN };
 
@@ -181,6 +187,7 @@ struct nr_pick {
     int reason;
     uint32_t flags;   /* enum nr_record_flag: what the record should say of this pick */
     uint32_t ticket;  /* for the report */
+    uint32_t name;    /* of the instance, in records: see nr_service_enrol */
     uint64_t wait_ns; /* with circuit_open: for how long that is certain to last; 0: not known */
 };
 uint32_t nr_service_pick_by(struct nr_service *service, struct nr_random *random,

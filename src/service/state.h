@@ -26,6 +26,7 @@
 #include <stdatomic.h>
 
 #include "base/compiler.h"
+#include "base/roster.h"
 #include "base/spinlock.h"
 #include "policy/balance.h"
 #include "policy/breaker.h"
@@ -61,6 +62,7 @@ struct nr_instance {
     uint64_t token;        /* sticky; 0: no key was drawn yet */
     uint64_t picks;
     uint64_t failures;
+    uint32_t name;       /* in records: an id of the roster; without one the number of the slot */
     char *text;          /* its identity: as configured, or the address found; owned */
     uint32_t generation; /* counts the instances that this slot has had */
     bool present;        /* takes part; false: LEAVING or FREE */
@@ -162,6 +164,7 @@ struct nr_service {
     void *changed_ctx;
     nr_service_news_fn news;
     void *news_ctx;
+    struct nr_roster *roster; /* our reference; NULL: none */
     struct nr_instance *instances;
     struct nr_balance_host *hosts;
     struct nr_select_host *select; /* for steer.c, under the lock */
@@ -289,6 +292,9 @@ void nr_found_done(struct nr_found *found);
 /* What the configuration says of one instance; the text is borrowed. */
 enum nr_code nr_instance_spec_of(const struct nr_instance_conf *conf, struct nr_instance_spec *ret,
                                  struct nr_err *err) NR_MUST_USE;
+
+/* The service is going: it gives back all that it has of its roster. */
+void nr_service_strike(struct nr_service *service);
 
 /* Tell when the set changes; `changed` is called once soon for what has been missed. io NULL:
  * never (for tests without an engine). */

@@ -2,13 +2,14 @@
 """Instances that come and go without a reload: in a file, and in DNS."""
 
 import os
+import signal
 import socket
 import struct
 import threading
 import time
 
 import upstream
-from harness import main, test
+from harness import main, run_naru, test
 
 
 class NameServer:
@@ -118,6 +119,59 @@ def _(t):
     names.addresses = ["127.0.0.1"]
     t.eventually(lambda: len(addresses(naru)) == 1, "and recovers")
     t.equal(load.stop(), [])
+    names.stop()
+
+
+def named_everywhere(t, naru, address):
+    """A request, and how its instance is called in the four places that tell of it."""
+    answer = naru.request("GET", "/")
+    t.equal(answer.status, 200)
+    ident = answer.header("X-Request-Id")
+    t.equal([a["instance"] for a in naru.record(ident)["attempts"]], [address])
+    latest = naru.admin("/v1/requests?limit=1").json()["requests"][0]
+    t.equal((latest["request_id"], latest["attempts"][0]["instance"]), (ident, address))
+    t.matches(run_naru("explain", ident, "--admin", f"127.0.0.1:{naru.admin_port}").stdout, f"attempt 1 +{address} answered")
+    t.eventually(lambda: [line for line in naru.access_log() if line["request_id"] == ident], "its line is written")
+    t.equal([line["instance"] for line in naru.access_log() if line["request_id"] == ident], [address])
+    t.true(counted(naru, address) >= 1, f"it is counted for {address}")
+    return ident
+
+
+def counted(naru, address):
+    return naru.metrics().get(f'naru_upstream_attempts_total{{service="app",instance="{address}",'
+                              'result="answered",class="2xx"}', 0)
+
+
+@test("instances of a file are named in records, log and metrics, and keep their names when they are gone", timeout_s=120)
+def _(t):
+    ups = [t.upstream(upstream.named(name)) for name in ("one", "two")]
+    path = t.path("instances.yaml", f"- {ups[0].address}\n")
+    naru = t.naru(workers=2, services={"app": {"instances": {"file": path}}})
+    old = named_everywhere(t, naru, ups[0].address)
+    write(path, f"- {ups[1].address}\n")
+    t.eventually(lambda: addresses(naru) == [ups[1].address], "the other takes its number")
+    named_everywhere(t, naru, ups[1].address)
+    t.equal([a["instance"] for a in naru.record(old)["attempts"]], [ups[0].address])
+    before = counted(naru, ups[0].address)
+    naru.signal(signal.SIGHUP)  # names live on
+    t.eventually(lambda: "configuration" in naru.stderr(), "reloaded")
+    named_everywhere(t, naru, ups[1].address)
+    t.equal([a["instance"] for a in naru.record(old)["attempts"]], [ups[0].address])
+    write(path, f"- {ups[0].address}\n")
+    t.eventually(lambda: addresses(naru) == [ups[0].address], "the first is back")
+    named_everywhere(t, naru, ups[0].address)
+    t.equal(counted(naru, ups[0].address), before + 1)
+
+
+@test("instances of DNS are named in records, log and metrics")
+def _(t):
+    one = t.upstream(upstream.named("one"))
+    port = int(one.address.rsplit(":", 1)[1])
+    names = NameServer()
+    names.addresses = ["127.0.0.1"]
+    naru = t.naru(services={"app": {"instances": {"dns": f"app.example:{port}"}}},
+                  dns={"servers": [names.address]})
+    named_everywhere(t, naru, f"127.0.0.1:{port}")
     names.stop()
 
 

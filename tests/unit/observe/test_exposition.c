@@ -13,15 +13,35 @@
 #include "observe/expo.h"
 
 static const struct nr_span routes[] = {NR_SPAN("/api/*"), NR_SPAN("/a\"b\\c")};
-static const struct nr_span orders[] = {NR_SPAN("127.0.0.1:7001"), NR_SPAN("127.0.0.1:7002")};
-static const struct nr_span users[] = {NR_SPAN("127.0.0.1:7003")};
-static const struct nr_observe_service services[] = {{NR_SPAN("orders"), 2, orders},
-                                                     {NR_SPAN("users"), 1, users}};
+static struct nr_observe_service services[] = {{.name = NR_SPAN("orders")},
+                                               {.name = NR_SPAN("users")}};
 static const struct nr_observe_names names = {.route_count = 2,
                                               .counted_routes = 2,
                                               .routes = routes,
                                               .service_count = 2,
                                               .services = services};
+
+static int open_rosters(void **state)
+{
+    static const char *const orders[] = {"127.0.0.1:7001", "127.0.0.1:7002"};
+    struct nr_roster *first = nr_roster_new(1), *second = nr_roster_new(1);
+
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++)
+        assert_int_equal(nr_roster_take(first, nr_span_of(orders[i])), i);
+    assert_int_equal(nr_roster_take(second, NR_SPAN("127.0.0.1:7003")), 0);
+    services[0].instances = first;
+    services[1].instances = second;
+    return 0;
+}
+
+static int close_rosters(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++)
+        nr_roster_unref((struct nr_roster *)services[i].instances);
+    return 0;
+}
 
 static const struct nr_record_view view = {
     .method = NR_SPAN("GET"),
@@ -146,5 +166,5 @@ int main(void)
         cmocka_unit_test(accept_decides),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, open_rosters, close_rosters);
 }

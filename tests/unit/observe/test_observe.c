@@ -18,15 +18,35 @@
 #include "observe/access_log.h"
 
 static const struct nr_span routes[] = {NR_SPAN("/api/*"), NR_SPAN("/a\"b\\c")};
-static const struct nr_span orders[] = {NR_SPAN("127.0.0.1:7001"), NR_SPAN("127.0.0.1:7002")};
-static const struct nr_span users[] = {NR_SPAN("127.0.0.1:7003")};
-static const struct nr_observe_service services[] = {{NR_SPAN("orders"), 2, orders},
-                                                     {NR_SPAN("users"), 1, users}};
+static struct nr_observe_service services[] = {{.name = NR_SPAN("orders")},
+                                               {.name = NR_SPAN("users")}};
 static const struct nr_observe_names names = {.route_count = 2,
                                               .counted_routes = 2,
                                               .routes = routes,
                                               .service_count = 2,
                                               .services = services};
+
+static int open_rosters(void **state)
+{
+    static const char *const orders[] = {"127.0.0.1:7001", "127.0.0.1:7002"};
+    struct nr_roster *first = nr_roster_new(1), *second = nr_roster_new(1);
+
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++)
+        assert_int_equal(nr_roster_take(first, nr_span_of(orders[i])), i);
+    assert_int_equal(nr_roster_take(second, NR_SPAN("127.0.0.1:7003")), 0);
+    services[0].instances = first;
+    services[1].instances = second;
+    return 0;
+}
+
+static int close_rosters(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++)
+        nr_roster_unref((struct nr_roster *)services[i].instances);
+    return 0;
+}
 
 static const struct nr_record_view view = {
     .method = NR_SPAN("GET"),
@@ -170,8 +190,8 @@ static void rings_and_counters_agree(void **state)
     assert_int_equal(sum->routes[0]->requests[NR_METHOD_GET][2], 1);
     assert_int_equal(sum->routes[2]->requests[NR_METHOD_OTHER][4], 1); /* no route */
     assert_int_equal(sum->routes[0]->duration_us->count, 1);
-    assert_int_equal(sum->instances[0]->results[NR_ATTEMPT_CONNECT_REFUSED], 1);
-    assert_int_equal(sum->instances[1]->answers[2], 1);
+    assert_int_equal(nr_cells_of_instance(sum, 0, 0)->results[NR_ATTEMPT_CONNECT_REFUSED], 1);
+    assert_int_equal(nr_cells_of_instance(sum, 0, 1)->answers[2], 1);
     assert_int_equal(sum->retries, 1);
     assert_int_equal(sum->reasons[NR_REASON_BAD_REQUEST], 1);
     assert_int_equal(sum->refusals[NR_H1_OBS_FOLD], 1);
@@ -184,6 +204,7 @@ static void ids_out_of_range_are_nobody(void **state)
 {
     struct nr_cells *cells = nr_cells_new(&names);
     struct nr_record record = retried();
+    char text[NR_ROSTER_TEXT_BYTES];
 
     (void)state;
     record.route = 2;
@@ -194,10 +215,48 @@ static void ids_out_of_range_are_nobody(void **state)
     record.status = 777;
     nr_cells_count(cells, &record);
     assert_int_equal(cells->routes[2]->requests[NR_METHOD_OTHER][0], 1);
-    assert_int_equal(cells->instances[3]->results[NR_ATTEMPT_ANSWERED], 1);
-    assert_int_equal(nr_names_instance(&names, 1, 1).len, 0);
+    assert_int_equal(nr_names_instance(&names, 1, 1, text).len, 0);
+    assert_int_equal(nr_names_instance(&names, 2, 0, text).len, 0);
     assert_int_equal(nr_names_route(&names, NR_ID_NONE).len, 0);
     nr_cells_free(cells);
+}
+
+/* What two attempts at one instance, and then its successor at the same place, have counted. */
+static void a_place_with_a_new_name_counts_anew(void **state)
+{
+    struct nr_roster *roster = nr_roster_new(0);
+    struct nr_observe_service service = {NR_SPAN("found"), roster};
+    struct nr_observe_names found = {.service_count = 1, .services = &service};
+    struct nr_cells *cells[2] = {nr_cells_new(&found), nr_cells_new(&found)}, *sum;
+    struct nr_record record = {.status = 200, .attempt_count = 1};
+    struct nr_record_attempt *attempt = &record.attempts[0];
+    uint32_t old = nr_roster_take(roster, NR_SPAN("10.0.0.1:80")), id;
+
+    (void)state;
+    *attempt = (struct nr_record_attempt){
+        .instance = old, .result = NR_ATTEMPT_ANSWERED, .status = 200, .took_us = 7, .reused = 1};
+    nr_cells_count(cells[0], &record);
+    nr_cells_count(cells[1], &record);
+    nr_cells_count(cells[1], &record);
+    nr_roster_release(roster, old);
+    id = nr_roster_take(roster, NR_SPAN("10.0.0.2:80"));
+    assert_int_equal(nr_roster_place(id), nr_roster_place(old));
+    attempt->instance = id;
+    nr_cells_count(cells[0], &record);
+    attempt->instance = old; /* a call that was long under way */
+    nr_cells_count(cells[0], &record);
+
+    sum = nr_cells_new(&found);
+    nr_cells_merge(sum, cells[0]);
+    nr_cells_merge(sum, cells[1]); /* this worker has not met the new one yet */
+    assert_int_equal(nr_cells_of_instance(sum, 0, id)->answers[2], 1);
+    assert_int_equal(nr_cells_of_instance(sum, 0, id)->reused, 1);
+    assert_int_equal(nr_cells_of_instance(sum, 0, id)->duration_us->count, 1);
+    assert_int_equal(nr_cells_of_instance(sum, 0, old)->answers[2], 0);
+    nr_cells_free(sum);
+    nr_cells_free(cells[0]);
+    nr_cells_free(cells[1]);
+    nr_roster_unref(roster);
 }
 
 static void the_log_line_goes_to_the_pipe(void **state)
@@ -253,10 +312,11 @@ int main(void)
         cmocka_unit_test(the_worst_line_fits),
         cmocka_unit_test(rings_and_counters_agree),
         cmocka_unit_test(ids_out_of_range_are_nobody),
+        cmocka_unit_test(a_place_with_a_new_name_counts_anew),
         cmocka_unit_test(the_log_line_goes_to_the_pipe),
         cmocka_unit_test(timestamps),
 
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, open_rosters, close_rosters);
 }

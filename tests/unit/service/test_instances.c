@@ -306,11 +306,13 @@ static void *work(void *arg)
 static void sets_change_under_load(void **state)
 {
     static const char *const sets[] = {"1 2 3", "1", "1 2 3 4 5 6 7 8 9", "9 1", "1 2 1"};
+    struct nr_roster *roster = nr_roster_new(2);
     uint64_t in_flight = 0;
     pthread_t threads[THREADS];
     struct bench b;
 
     bench_init(&b);
+    nr_service_enrol(b.service, roster);
     assert_int_equal(set(&b, "1"), NR_OK);
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, work, b.service), 0);
@@ -327,6 +329,97 @@ static void sets_change_under_load(void **state)
     }
     assert_int_equal(in_flight, 0);
     bench_done(&b);
+    nr_roster_unref(roster);
+}
+
+/* ---- names in records ---- */
+
+static uint32_t pick_named(struct bench *b, uint32_t *ret_instance)
+{
+    struct nr_pick pick = {0};
+
+    *ret_instance = nr_service_pick_by(b->service, &b->random, &pick);
+    assert_true(*ret_instance != NR_INSTANCE_NONE);
+    return pick.name;
+}
+
+static void is_named(const struct nr_roster *roster, uint32_t id, const char *want)
+{
+    char text[NR_ROSTER_TEXT_BYTES];
+
+    assert_true(nr_span_eq(nr_roster_text(roster, id, text), nr_span_of(want)));
+}
+
+/* A record keeps what pick.name was: whoever has the number later is somebody else. */
+static void a_name_outlives_its_number(void **state)
+{
+    struct nr_roster *roster = nr_roster_new(4);
+    uint32_t instance, other, one, two;
+    struct bench b;
+
+    bench_init(&b);
+    assert_int_equal(set(&b, "1 1"), NR_OK); /* found before anybody may pick */
+    one = pick_named(&b, &instance);
+    assert_int_equal(one, instance);
+    report(&b, instance);
+    nr_service_enrol(b.service, roster);
+    one = pick_named(&b, &instance);
+    is_named(roster, one, "10.0.1.1:80");
+    report(&b, instance);
+    assert_int_equal(set(&b, "1"), NR_OK);
+    is_named(roster, one, "10.0.1.1:80");
+
+    assert_int_equal(pick_named(&b, &instance), one);
+    assert_int_equal(set(&b, "2"), NR_OK);
+    two = pick_named(&b, &other);
+    is_named(roster, two, "10.0.1.2:80");
+    report(&b, other);
+    for (int i = 3; i < 100; i++) { /* as long as it is called, it is not forgotten */
+        char list[8];
+
+        snprintf(list, sizeof(list), "%d", i);
+        assert_int_equal(set(&b, list), NR_OK);
+    }
+    is_named(roster, one, "10.0.1.1:80");
+    is_named(roster, two, "");
+    report(&b, instance);
+    assert_int_equal(set(&b, "100"), NR_OK);
+    is_named(roster, one, "10.0.1.1:80"); /* over, and remembered for a while */
+    assert_int_equal(set(&b, "1 100"), NR_OK);
+    assert_string_equal(slots(&b), "100 1");
+    for (int i = 0; i < 2; i++)
+        if (pick_named(&b, &instance) == one)
+            other = instance;
+    assert_int_equal(other, 1); /* it is back under its old name */
+    assert_true(nr_roster_count(roster) <= 8);
+    report(&b, 0);
+    report(&b, 1);
+    bench_done(&b);
+    is_named(roster, one, "10.0.1.1:80"); /* of a service that is gone */
+    nr_roster_unref(roster);
+}
+
+/* As many as there can be, exchanged again and again: nothing of it adds up. */
+static void names_are_bounded(void **state)
+{
+    static struct nr_instance_spec specs[NR_INSTANCES_MAX];
+    static char texts[NR_INSTANCES_MAX][24];
+    struct nr_roster *roster = nr_roster_new(64);
+    struct bench b;
+
+    bench_init(&b);
+    nr_service_enrol(b.service, roster);
+    for (uint32_t round = 0; round < 20; round++) {
+        for (uint32_t i = 0; i < NR_INSTANCES_MAX; i++) {
+            snprintf(texts[i], sizeof(texts[i]), "10.%u.%u.%u:80", round, i / 256, i % 256);
+            specs[i] = (struct nr_instance_spec){.text = texts[i], .weight = 1};
+            assert_int_equal(nr_addr_parse(texts[i], &specs[i].addr, NULL), NR_OK);
+        }
+        assert_int_equal(nr_service_set_instances(b.service, specs, NR_INSTANCES_MAX, NULL), NR_OK);
+    }
+    assert_true(nr_roster_count(roster) <= 2 * NR_INSTANCES_MAX + 65);
+    bench_done(&b);
+    nr_roster_unref(roster);
 }
 
 int main(void)
@@ -339,6 +432,8 @@ int main(void)
         cmocka_unit_test(unix_paths_are_owned),
         cmocka_unit_test(pools_follow),
         cmocka_unit_test(sets_change_under_load),
+        cmocka_unit_test(a_name_outlives_its_number),
+        cmocka_unit_test(names_are_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

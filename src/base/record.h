@@ -118,7 +118,9 @@ struct nr_record {
 _Static_assert(sizeof(struct nr_record) == 256, "four cache lines");
 
 /* What only lives as long as the request, for those who format it now (the access log). */
+struct nr_head;
 struct nr_record_view {
+    const struct nr_head *head; /* of the request, for whatever else it says; NULL: none was read */
     struct nr_span method;
     struct nr_span path; /* whole */
     struct nr_span host;

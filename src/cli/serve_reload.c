@@ -150,8 +150,8 @@ static bool root_equal(const struct nr_schema_root *root, const struct nr_config
 static void warn_of_restart(struct nr_reload_job *job)
 {
     const struct nr_config *before = job->before, *after = job->config;
-    const struct nr_schema *observe = nr_observe_conf_root.field.section;
-    const struct nr_schema *access = nr_schema_of(observe, "access_log");
+    const struct nr_access_log_conf *log = &nr_observe_conf_of(before)->access_log;
+    const struct nr_access_log_conf *new_log = &nr_observe_conf_of(after)->access_log;
     const struct {
         const char *what;
         bool same;
@@ -161,8 +161,8 @@ static void warn_of_restart(struct nr_reload_job *job)
         {"admin.listen",
          nr_span_eq(nr_admin_conf_of(before)->listen.text, nr_admin_conf_of(after)->listen.text)},
         {"dns", root_equal(&nr_dns_conf_root, before, after)},
-        {"observe.access_log", nr_section_equal(access, &nr_observe_conf_of(before)->access_log,
-                                                &nr_observe_conf_of(after)->access_log)},
+        {"observe.access_log.enabled", log->enabled == new_log->enabled},
+        {"observe.access_log.buffer", log->buffer_bytes == new_log->buffer_bytes},
     };
 
     for (size_t i = 0; i < NR_COUNT(fixed); i++)
@@ -264,8 +264,7 @@ static void prepared(void *ctx, struct nr_gateway_plan *plan, const struct nr_er
         return;
     }
     nr_gateway_publish(plan);
-    serve->next_names =
-        nr_observe_names_new(serve->gateway, nr_observe_conf_of(job->config)->max_metric_routes);
+    serve->next_names = nr_observe_names_new(serve->gateway, nr_observe_conf_of(job->config));
     job->renaming = !nr_observe_names_same(serve->names, serve->next_names);
     if (job->renaming) {
         nr_observe_rename_begin(serve->observe, serve->next_names);

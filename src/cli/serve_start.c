@@ -387,8 +387,7 @@ static enum nr_code make_parts(struct nr_serve *serve, struct nr_err *err)
         return err->code;
     if (nr_gateway_new(serve->config, &serve->gateway, err) != NR_OK)
         return err->code;
-    serve->names =
-        nr_observe_names_new(serve->gateway, nr_observe_conf_of(serve->config)->max_metric_routes);
+    serve->names = nr_observe_names_new(serve->gateway, nr_observe_conf_of(serve->config));
     setup = (struct nr_observe_setup){
         .names = serve->names, .workers = serve->worker_count, .access_log = serve->access_pipe};
     serve->observe = nr_observe_new(&setup);

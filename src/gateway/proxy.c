@@ -62,6 +62,7 @@ static void finish_record(struct nr_request *request)
     record->received_bytes = request->down->received_bytes;
     record->sent_bytes = request->down->sent_bytes;
     if (head != NULL) {
+        view.head = head;
         view.method = nr_head_text(head, head->method_name);
         view.host = nr_head_text(head, head->authority);
         view.user_agent = nr_head_get(head, NR_FIELD_USER_AGENT);

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "observe/access_log.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/assert.h"
 #include "base/json_text.h"
 #include "base/reason.h"
 #include "codec/h1.h"
 #include "io/addr.h"
+#include "observe/record_json.h"
 
 struct nr_span nr_record_reason(const struct nr_record *record)
 {
@@ -61,6 +65,17 @@ struct nr_span nr_names_limit(const struct nr_observe_names *names, const struct
     return names->limits[record->limit - 1];
 }
 
+static bool attempt_failed(const struct nr_record_attempt *attempt)
+{
+    switch (attempt->result) {
+    case NR_ATTEMPT_NONE:
+    case NR_ATTEMPT_CONNECTED:
+    case NR_ATTEMPT_CANCELED: return false;
+    case NR_ATTEMPT_ANSWERED: return attempt->status >= 500;
+    default: return true;
+    }
+}
+
 static bool is_tcp(const struct nr_record *record)
 {
     return (record->flags & NR_RECORD_TCP) != 0;
@@ -98,6 +113,42 @@ static struct nr_span instance_of(const struct nr_observe_names *names,
     return nr_names_instance(names, record->service, record->attempts[kept - 1].instance, to);
 }
 
+/* The trace that the client says it belongs to; empty if there is none, or it is malformed.
+ *
+ *     version-trace id-parent id-flags: 2, 32, 16 and 2 digits, lower case; "Vendors MUST ignore
+ * the traceparent when the trace-id is invalid", and so for all zeros. More may follow in later
+ *     versions.
+ *
+ * Source: W3C Trace Context, 3.2. */
+static struct nr_span trace_of(const struct nr_head *head)
+{
+    struct nr_span text = nr_head_get(head, NR_FIELD_TRACEPARENT);
+    struct nr_span id = {text.ptr + 3, 32};
+    bool zeros = true;
+
+    if (text.len < 55 || (text.len > 55 && (text.ptr[55] != '-' || memcmp(text.ptr, "00", 2) == 0)))
+        return NR_SPAN("");
+    for (size_t i = 0; i < 55; i++) {
+        bool dash = i == 2 || i == 35 || i == 52;
+        char c = text.ptr[i];
+
+        if (dash ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return NR_SPAN("");
+        zeros = zeros && (i < 3 || i >= 35 || c == '0');
+    }
+    return zeros || memcmp(text.ptr, "ff", 2) == 0 ? NR_SPAN("") : id;
+}
+
+static struct nr_span user_of(const struct nr_log_rules *rules, const struct nr_head *head)
+{
+    const struct nr_field *field;
+
+    if (rules == NULL || rules->user.len == 0)
+        return NR_SPAN("");
+    field = nr_head_find_name(head, rules->user, NULL);
+    return field != NULL ? nr_head_value(head, field) : NR_SPAN("");
+}
+
 /* ,"name":"text" unless the text is empty. */
 static void member(struct nr_json_text *to, struct nr_span prefix, struct nr_span text,
                    size_t bytes_max)
@@ -114,14 +165,38 @@ static void number(struct nr_json_text *to, struct nr_span prefix, uint64_t valu
     nr_json_text_u64(to, value);
 }
 
-static void about_the_request(struct nr_json_text *to, const struct nr_record *record,
-                              const struct nr_record_view *view)
+static void about_the_asker(struct nr_json_text *to, const struct nr_log_rules *rules,
+                            const struct nr_record_view *view)
+{
+    member(to, NR_SPAN(",\"request_id\":"), view->request_id, NR_ACCESS_ID_BYTES);
+    if (view->head == NULL)
+        return;
+    member(to, NR_SPAN(",\"trace_id\":"), trace_of(view->head), NR_ACCESS_NAME_BYTES);
+    member(to, NR_SPAN(",\"user_id\":"), user_of(rules, view->head), NR_ACCESS_USER_BYTES);
+}
+
+static void query_member(struct nr_json_text *to, const struct nr_log_rules *rules,
+                         const struct nr_head *head)
+{
+    char redacted[NR_ACCESS_PATH_BYTES + 1]; /* one more: then it is seen to be cut */
+    struct nr_span query;
+
+    if (rules == NULL || !rules->query || head == NULL)
+        return;
+    query = nr_head_text(head, head->query);
+    member(to, NR_SPAN(",\"query\":"), nr_log_rules_query(rules, query, redacted, sizeof(redacted)),
+           NR_ACCESS_PATH_BYTES);
+}
+
+static void about_the_request(struct nr_json_text *to, const struct nr_log_rules *rules,
+                              const struct nr_record *record, const struct nr_record_view *view)
 {
     char ip[64];
 
-    member(to, NR_SPAN(",\"request_id\":"), view->request_id, NR_ACCESS_ID_BYTES);
+    about_the_asker(to, rules, view);
     member(to, NR_SPAN(",\"method\":"), view->method, NR_ACCESS_NAME_BYTES);
     member(to, NR_SPAN(",\"path\":"), view->path, NR_ACCESS_PATH_BYTES);
+    query_member(to, rules, view->head);
     member(to, NR_SPAN(",\"host\":"), view->host, NR_ACCESS_HOST_BYTES);
     if (is_tcp(record))
         NR_JSON_TEXT_LIT(to, ",\"protocol\":\"tcp\"");
@@ -148,6 +223,34 @@ static void about_the_limit(struct nr_json_text *to, const struct nr_observe_nam
         NR_JSON_TEXT_LIT(to, ",\"limit_would_refuse\":true");
     if (charged)
         NR_JSON_TEXT_LIT(to, ",\"limit_charged\":true");
+}
+
+/* What went wrong last, even if another attempt made it good: at whom, and how. Without an attempt
+ * the message has said it. */
+static void about_the_error(struct nr_json_text *to, const struct nr_observe_names *names,
+                            const struct nr_record *record)
+{
+    const struct nr_record_attempt *failed = NULL;
+    char instance[NR_ROSTER_TEXT_BYTES], text[NR_ACCESS_NAME_BYTES];
+    struct nr_span name;
+    int len;
+
+    for (uint32_t i = 0; i < record->attempt_count && i < NR_RECORD_ATTEMPTS; i++)
+        if (attempt_failed(&record->attempts[i]))
+            failed = &record->attempts[i];
+    if (failed == NULL) {
+        if (record->reason != NR_REASON_NONE && record->reason < NR_REASONS)
+            member(to, NR_SPAN(",\"error\":"), nr_record_reason(record), NR_ACCESS_NAME_BYTES);
+        return;
+    }
+    name = nr_names_instance(names, record->service, failed->instance, instance);
+    if (failed->result == NR_ATTEMPT_ANSWERED)
+        len = snprintf(text, sizeof(text), "%.*s answered %u", (int)name.len, name.ptr,
+                       failed->status);
+    else
+        len = snprintf(text, sizeof(text), "%.*s: %s", (int)name.len, name.ptr,
+                       nr_attempt_result_name(failed->result));
+    member(to, NR_SPAN(",\"error\":"), (struct nr_span){text, (size_t)len}, NR_ACCESS_NAME_BYTES);
 }
 
 static void about_the_way(struct nr_json_text *to, const struct nr_observe_names *names,
@@ -178,7 +281,8 @@ size_t nr_access_log_line(char *to, const struct nr_observe_names *names,
     nr_json_text_raw(&line, nr_span_of(level_of(record)));
     NR_JSON_TEXT_LIT(&line, "\",\"service\":\"naru\"");
     member(&line, NR_SPAN(",\"message\":"), message_of(record), NR_ACCESS_NAME_BYTES);
-    about_the_request(&line, record, view);
+    about_the_error(&line, names, record);
+    about_the_request(&line, names->log, record, view);
     about_the_way(&line, names, record);
     NR_JSON_TEXT_LIT(&line, "}\n");
     nr_assert(!line.cut); /* NR_ACCESS_LINE_BYTES is the worst case */

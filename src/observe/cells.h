@@ -25,6 +25,7 @@
 #include "base/roster.h"
 #include "codec/h1.h"
 #include "codec/head.h"
+#include "observe/log_rules.h"
 
 /* The tables of names behind the ids of a record. Borrowed, immutable. An empty name stands for an
  * id that means nothing at present. */
@@ -39,6 +40,7 @@ struct nr_observe_names {
     } * services;
     uint32_t limit_count;
     const struct nr_span *limits;
+    const struct nr_log_rules *log; /* what goes with them; NULL: every line, as it is */
 };
 
 enum { NR_CLASSES = 6 }; /* index: first digit of the status; 0: none */

@@ -65,7 +65,7 @@ void nr_log_write(const struct nr_log *log, enum nr_log_level level,
 {
     va_list args;
 
-    if (level < log->level)
+    if (level < __atomic_load_n(&log->level, __ATOMIC_RELAXED)) /* a reload may change it */
         return;
     va_start(args, format);
     write_line(log, level, fields, format, args);

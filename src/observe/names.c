@@ -17,7 +17,8 @@ static struct nr_span *texts_of(const struct nr_intern *table, uint32_t *ret_cou
     return texts;
 }
 
-struct nr_observe_names *nr_observe_names_new(const struct nr_gateway *gateway, uint32_t max_routes)
+struct nr_observe_names *nr_observe_names_new(const struct nr_gateway *gateway,
+                                              const struct nr_observe_conf *conf)
 {
     struct nr_gateway_names from = nr_gateway_names(gateway);
     struct nr_observe_names *names = calloc(1, sizeof(*names));
@@ -27,7 +28,9 @@ struct nr_observe_names *nr_observe_names_new(const struct nr_gateway *gateway, 
     nr_assert(names != NULL && services != NULL);
     names->routes = texts_of(from.routes, &names->route_count);
     names->limits = texts_of(from.limits, &names->limit_count);
-    names->counted_routes = names->route_count < max_routes ? names->route_count : max_routes;
+    names->counted_routes =
+        names->route_count < conf->max_metric_routes ? names->route_count : conf->max_metric_routes;
+    names->log = nr_log_rules_new(&conf->access_log);
     names->service_count = count;
     names->services = services;
     for (uint32_t i = 0; i < count; i++) {
@@ -44,6 +47,7 @@ void nr_observe_names_free(struct nr_observe_names *names)
     free((void *)names->services);
     free((void *)names->routes);
     free((void *)names->limits);
+    free((void *)names->log);
     free(names);
 }
 
@@ -62,7 +66,8 @@ bool nr_observe_names_same(const struct nr_observe_names *a, const struct nr_obs
 {
     if (!same_texts(a->routes, a->route_count, b->routes, b->route_count) ||
         !same_texts(a->limits, a->limit_count, b->limits, b->limit_count) ||
-        a->counted_routes != b->counted_routes || a->service_count != b->service_count)
+        a->counted_routes != b->counted_routes || a->service_count != b->service_count ||
+        !nr_log_rules_equal(a->log, b->log))
         return false;
     for (uint32_t i = 0; i < a->service_count; i++)
         if (a->services[i].name.ptr != b->services[i].name.ptr ||

@@ -5,14 +5,15 @@
 
 #include "gateway/gateway.h"
 #include "observe/cells.h"
+#include "observe/observe_conf.h"
 
-/* The texts are the gateway's: they live until the publish after the next one. max_routes: how many
- * have metrics of their own. */
+/* The texts are the gateway's: they live until the publish after the next one. conf says how many
+ * routes have metrics of their own, and the rules of the access log. */
 struct nr_observe_names *nr_observe_names_new(const struct nr_gateway *gateway,
-                                              uint32_t max_routes);
+                                              const struct nr_observe_conf *conf);
 void nr_observe_names_free(struct nr_observe_names *names); /* NULL is fine */
 
-/* Does every id mean the very same text in both? */
+/* Does every id mean the very same text in both, and are the rules the same? */
 bool nr_observe_names_same(const struct nr_observe_names *a, const struct nr_observe_names *b);
 
 #endif

@@ -39,7 +39,9 @@ static void done(struct nr_record_sink *sink, const struct nr_record *record,
     nr_record_ring_put(worker->recent, record);
     if (nr_record_failed(record))
         nr_record_ring_put(worker->failures, record);
-    if (worker->observe->access_log != NULL) {
+    if (worker->observe->access_log != NULL &&
+        (worker->cells->names->log == NULL ||
+         nr_log_rules_want(worker->cells->names->log, record))) {
         size_t len = nr_access_log_line(worker->line, worker->cells->names, &worker->timestamp,
                                         record, view);
 

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "observe/observe_conf.h"
 
+#include "codec/head.h"
+
+static const struct nr_schema_word no_time[] = {
+    {"none", 0, "no time is slow"},
+    {NULL, 0, NULL},
+};
+
 static const struct nr_schema_field access_log_fields[] = {
     {.name = "enabled",
      .type = NR_SCHEMA_BOOL,
@@ -16,11 +23,59 @@ static const struct nr_schema_field access_log_fields[] = {
      .doc =
          "Lines that wait while standard output stalls; beyond it lines are dropped and counted, "
          "and no request waits."},
+    {.name = "sample",
+     .type = NR_SCHEMA_RATIO,
+     NR_SCHEMA_AT(struct nr_access_log_conf, sample),
+     .value = "100%",
+     .min = "0%",
+     .max = "100%",
+     .doc = "Of the requests that went well, so many have a line, chosen by their id. What failed "
+            "always has one."},
+    {.name = "slow",
+     .type = NR_SCHEMA_DURATION,
+     NR_SCHEMA_AT(struct nr_access_log_conf, slow_ns),
+     .value = "1s",
+     .min = "1ms",
+     .max = "24h",
+     .words = no_time,
+     .doc = "Requests that took this long have a line, too, whatever `sample` says."},
+    {.name = "query",
+     .type = NR_SCHEMA_BOOL,
+     NR_SCHEMA_AT(struct nr_access_log_conf, query),
+     .value = "false",
+     .doc = "Write the query, too, which may hold what nobody should read in a log."},
+    {.name = "redact",
+     .type = NR_SCHEMA_LIST,
+     .element = NR_SCHEMA_STRING,
+     NR_SCHEMA_MANY(struct nr_access_log_conf, redact, redact_count),
+     .value = "[access_token, api_key, apikey, client_secret, code, id_token, key, passwd, "
+              "password, refresh_token, secret, sig, signature, token]",
+     .min = "1",
+     .max = "128",
+     .doc = "Parameters of the query whose values are written as ***, in any case of letters."},
+    {.name = "user",
+     .type = NR_SCHEMA_STRING,
+     NR_SCHEMA_AT(struct nr_access_log_conf, user),
+     .min = "1",
+     .max = "128",
+     .doc = "The field of requests that says who asks, as X-User-Id: written as user_id. A client "
+            "may send what it likes, unless somebody before naru sets it."},
 };
+
+static void check_access_log(void *section, struct nr_arena *arena, struct nr_diags *diags)
+{
+    const struct nr_access_log_conf *conf = section;
+
+    (void)arena;
+    if (conf->user.len > 0 && !nr_field_name_valid(conf->user))
+        nr_section_error(&conf->at, "user", diags, "user: X-User-Id", "'%s' is no name of a field",
+                         conf->user.ptr);
+}
 
 static const struct nr_schema access_log_schema = {
     .title = "Access log",
     NR_SCHEMA_FIELDS(access_log_fields, struct nr_access_log_conf),
+    .check = check_access_log,
     .shorthand = "enabled",
 };
 

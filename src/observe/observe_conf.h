@@ -16,6 +16,12 @@ struct nr_access_log_conf {
     bool enabled;
     uint64_t
         buffer_bytes; /* lines that wait for a slow stdout; beyond it lines are dropped, counted */
+    double sample;    /* of requests that went well */
+    uint64_t slow_ns; /* 0: no time is slow */
+    bool query;
+    struct nr_span *redact;
+    uint32_t redact_count;
+    struct nr_span user; /* empty: none */
 };
 
 struct nr_observe_conf {

@@ -48,6 +48,9 @@ static int close_rosters(void **state)
     return 0;
 }
 
+#define TRACE       "4bf92f3577b34da6a3ce929d0e0e4736"
+#define TRACEPARENT "00-" TRACE "-00f067aa0ba902b7-01"
+
 static const struct nr_record_view view = {
     .method = NR_SPAN("GET"),
     .path = NR_SPAN("/api/x?q=\"\r\n\xff"),
@@ -157,14 +160,99 @@ static void the_worst_line_fits(void **state)
     struct nr_timestamp timestamp = {0};
     struct nr_record record = retried();
     struct nr_span all = {bad, sizeof(bad)};
-    struct nr_record_view worst = {all, all, all, all, all};
+    struct nr_record_view worst = {NULL, all, all, all, all, all};
+    struct nr_log_rules rules = {.user = NR_SPAN("X-User"), .query = true};
+    struct nr_observe_names long_names = names;
+    const struct nr_field *user;
+    struct nr_arena arena;
+    struct nr_head head;
     size_t len;
 
     (void)state;
-    memset(bad, 1, sizeof(bad));
+    memset(bad, 0xff, sizeof(bad));
+    nr_arena_init(&arena, NULL, 0);
+    nr_head_init_request(&head, &arena, NR_SPAN("GET"), NR_SPAN("a"), NR_SPAN("/"));
+    nr_head_add(&head, &arena, NR_SPAN("X-User"), all);
+    user = nr_head_find_name(&head, NR_SPAN("X-User"), NULL);
+    head.query = (struct nr_text){user->value_at, user->value_len}; /* as bad as can be, too */
+    nr_head_add(&head, &arena, NR_SPAN("traceparent"), NR_SPAN(TRACEPARENT));
+    worst.head = &head;
+    long_names.log = &rules;
     record.sent_bytes = record.received_bytes = UINT64_MAX;
-    len = nr_access_log_line(line, &names, &timestamp, &record, &worst);
+    memset(bad, 1, sizeof(bad));
+    len = nr_access_log_line(line, &long_names, &timestamp, &record, &worst);
     assert_true(len < sizeof(line));
+    nr_arena_done(&arena);
+}
+
+/* ---- who asks, and what went wrong ---- */
+
+/* The member `key` of the line for a request with this traceparent and user; "" without one. */
+static const char *member_of(const struct nr_record *record, const char *traceparent,
+                             const char *key)
+{
+    static char line[NR_ACCESS_LINE_BYTES], value[256];
+    struct nr_log_rules rules = {.user = NR_SPAN("X-User")};
+    struct nr_observe_names with_rules = names;
+    struct nr_timestamp timestamp = {0};
+    struct nr_record_view whole = view;
+    struct nr_arena arena;
+    struct nr_json *json;
+    struct nr_head head;
+    size_t len;
+
+    nr_arena_init(&arena, NULL, 0);
+    nr_head_init_request(&head, &arena, NR_SPAN("GET"), NR_SPAN("a"), NR_SPAN("/"));
+    nr_head_add(&head, &arena, NR_SPAN("x-user"), NR_SPAN("u-17"));
+    nr_head_add(&head, &arena, NR_SPAN("traceparent"), nr_span_of(traceparent));
+    whole.head = &head;
+    with_rules.log = &rules;
+    len = nr_access_log_line(line, &with_rules, &timestamp, record, &whole);
+    json = nr_json_parse((struct nr_span){line, len - 1}, NULL);
+    assert_non_null(json);
+    snprintf(value, sizeof(value), "%s", nr_json_get(json, key) != NULL ? text_of(json, key) : "");
+    nr_json_free(json);
+    nr_arena_done(&arena);
+    return value;
+}
+
+static void who_asks(void **state)
+{
+    static const struct {
+        const char *traceparent, *id;
+    } rows[] = {
+        {TRACEPARENT, TRACE},
+        {"01-" TRACE "-00f067aa0ba902b7-01-later", TRACE},
+        {"00-" TRACE "-00f067aa0ba902b7-01-later", ""}, /* not in version 00 */
+        {"00-" TRACE "-00f067aa0ba902b7-0", ""},
+        {"ff-" TRACE "-00f067aa0ba902b7-01", ""},
+        {"00-00000000000000000000000000000000-00f067aa0ba902b7-01", ""},
+        {"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", ""},
+        {"00_" TRACE "-00f067aa0ba902b7-01", ""},
+        {"", ""},
+    };
+    struct nr_record record = retried();
+
+    (void)state;
+    for (size_t i = 0; i < NR_COUNT(rows); i++)
+        assert_string_equal(member_of(&record, rows[i].traceparent, "trace_id"), rows[i].id);
+    assert_string_equal(member_of(&record, "", "user_id"), "u-17");
+}
+
+static void what_went_wrong(void **state)
+{
+    struct nr_record record = retried();
+
+    (void)state;
+    assert_string_equal(member_of(&record, "", "error"), "127.0.0.1:7001: connect_refused");
+    record.attempts[1].status = 503;
+    assert_string_equal(member_of(&record, "", "error"), "127.0.0.1:7002 answered 503");
+    record.attempts[0].result = NR_ATTEMPT_CANCELED;
+    record.attempts[1].status = 404;
+    assert_string_equal(member_of(&record, "", "error"), "");
+    record.reason = NR_REASON_RATE_LIMITED;
+    record.attempt_count = 0;
+    assert_string_equal(member_of(&record, "", "error"), "rate_limited");
 }
 
 static void rings_and_counters_agree(void **state)
@@ -310,6 +398,8 @@ int main(void)
         cmocka_unit_test(a_request_as_one_json_line),
         cmocka_unit_test(a_refusal_names_its_cause),
         cmocka_unit_test(the_worst_line_fits),
+        cmocka_unit_test(who_asks),
+        cmocka_unit_test(what_went_wrong),
         cmocka_unit_test(rings_and_counters_agree),
         cmocka_unit_test(ids_out_of_range_are_nobody),
         cmocka_unit_test(a_place_with_a_new_name_counts_anew),

@@ -180,7 +180,7 @@ bool nr_fault_strikes(struct nr_call *c)
     if (strike.delay_ns == 0 && strike.what == NR_ATTEMPT_NO_FAULT)
         return false;
     slot->late = strike.delay_ns > 0;
-    slot->fault = (uint8_t)strike.what & 3;
+    slot->fault = (unsigned)strike.what & 3u;
     c->record->flags |= NR_RECORD_FAULT_ATTEMPT;
     struck = nr_arena_zalloc(c->x.arena, sizeof(*struck));
     struck->x.verbs = &verbs;

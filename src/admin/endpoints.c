@@ -20,6 +20,13 @@ static const struct nr_admin_field requests_query[] = {
      .doc = "How long ago at most (5m), or a moment (2026-01-31T12:00:00Z)."},
 };
 
+static const struct nr_admin_field usage_query[] = {
+    {.name = "limit", .type = NR_ADMIN_INTEGER, .optional = true, .min = 1, .max = 1000000,
+     .doc = "At most so many keys; 1000 unless said."},
+    {.name = "offset", .type = NR_ADMIN_INTEGER, .optional = true, .min = 0, .max = 1000000,
+     .doc = "Leave out so many first."},
+};
+
 static const struct nr_admin_field routes_query[] = {
     {.name = "service", .type = NR_ADMIN_STRING, .optional = true, .doc = "Only those that lead there."},
     {.name = "limit", .type = NR_ADMIN_INTEGER, .optional = true, .min = 1, .max = 1000000,
@@ -103,6 +110,10 @@ const struct nr_admin_endpoint nr_admin_endpoints[] = {
      "Give a rate limit other rates, let it only observe, or take that back; answers its new state.",
      nr_admin_change_limit, .mutates = true, .body = NR_ADMIN_JSON,
      .takes = &nr_admin_limit_change_shape, .gives = &nr_admin_limit_shape, .problems = "404 422"},
+    {NR_METHOD_GET, "/v1/usage/*", "limit", "getUsage",
+     "What each key of a metered rate limit has used since it was first seen, most first.",
+     nr_admin_usage, .query = usage_query, .query_count = NR_COUNT(usage_query),
+     .gives = &nr_admin_usage_shape, .problems = "404"},
     {NR_METHOD_GET, "/v1/overrides", NULL, "listOverrides",
      "All that was set by hand and is in force now, whatever the configuration says.",
      nr_admin_overrides, .gives = &nr_admin_overrides_shape},

@@ -141,8 +141,8 @@ static struct nr_span limit_name(const void *ctx, uint32_t i)
     return limit.name;
 }
 
-/* The limit that the path names; false: there is none, and a problem is answered. */
-static bool find_limit(struct nr_admin_call *call, struct nr_gateway_limit *ret_limit)
+bool nr_admin_find_limit(struct nr_admin_call *call, struct nr_gateway_limit *ret_limit,
+                         uint32_t *ret_number)
 {
     const struct nr_gateway *gateway = call->admin->setup.sources.gateway;
     uint32_t count = gateway == NULL ? 0 : nr_gateway_limit_count(gateway);
@@ -150,6 +150,7 @@ static bool find_limit(struct nr_admin_call *call, struct nr_gateway_limit *ret_
 
     for (uint32_t i = 0; i < count; i++) {
         nr_gateway_limit(gateway, i, ret_limit);
+        *ret_number = i;
         if (nr_span_eq(ret_limit->name, name))
             return true;
     }
@@ -160,8 +161,9 @@ static bool find_limit(struct nr_admin_call *call, struct nr_gateway_limit *ret_
 void nr_admin_limit(struct nr_admin_call *call)
 {
     struct nr_gateway_limit limit;
+    uint32_t number;
 
-    if (find_limit(call, &limit))
+    if (nr_admin_find_limit(call, &limit, &number))
         nr_admin_json(call, 200, limit_json(call, &limit));
 }
 
@@ -241,11 +243,12 @@ void nr_admin_change_limit(struct nr_admin_call *call)
 {
     struct nr_json *body = nr_admin_body_json(call);
     struct nr_gateway_limit limit;
+    uint32_t number;
 
     if (body == NULL)
         return;
     nr_admin_tell_body(call, body);
-    if (find_limit(call, &limit) && change(call, &limit, body))
+    if (nr_admin_find_limit(call, &limit, &number) && change(call, &limit, body))
         nr_admin_limit(call);
     nr_json_free(body);
 }

@@ -44,9 +44,19 @@ void nr_admin_limits(struct nr_admin_call *call);
 void nr_admin_limit(struct nr_admin_call *call);
 void nr_admin_change_limit(struct nr_admin_call *call);
 
+/* The limit that the path names, and its number; false: there is none, and a problem is answered.
+ */
+bool nr_admin_find_limit(struct nr_admin_call *call, struct nr_gateway_limit *ret_limit,
+                         uint32_t *ret_number);
+
 extern const struct nr_admin_shape nr_admin_limits_shape;
 extern const struct nr_admin_shape nr_admin_limit_shape;
 extern const struct nr_admin_shape nr_admin_limit_change_shape;
+
+/* usage_api.c */
+void nr_admin_usage(struct nr_admin_call *call);
+
+extern const struct nr_admin_shape nr_admin_usage_shape;
 
 /* overrides_api.c */
 void nr_admin_overrides(struct nr_admin_call *call);

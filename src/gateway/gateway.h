@@ -25,6 +25,7 @@
 #include "base/record.h"
 #include "config/config.h"
 #include "gateway/limiter.h"
+#include "gateway/meter.h"
 #include "http/server.h"
 #include "io/handover.h"
 #include "io/io.h"
@@ -129,6 +130,10 @@ struct nr_gateway_limit {
 uint32_t nr_gateway_limit_count(const struct nr_gateway *gateway);
 void nr_gateway_limit(const struct nr_gateway *gateway, uint32_t limit,
                       struct nr_gateway_limit *ret_limit);
+
+/* What its keys have used (see meter.h), or NULL: it is not metered. Lives until the next reload.
+ */
+struct nr_meter *nr_gateway_limit_meter(const struct nr_gateway *gateway, uint32_t limit);
 
 /* From now on this tier (0: the limit itself) has this rate and burst (NR_LIMIT_AUTO: follows from
  * it), until it is restored or a configuration with other rates for this limit comes. What keys

@@ -46,6 +46,12 @@ void nr_gateway_limit(const struct nr_gateway *gateway, uint32_t limit,
     ret_limit->observe_by_hand = nr_limiter_observe_said(rule->limiter) != NR_SAID_NOTHING;
 }
 
+struct nr_meter *nr_gateway_limit_meter(const struct nr_gateway *gateway, uint32_t limit)
+{
+    nr_assert(limit < nr_gateway_limit_count(gateway));
+    return limits_of(gateway)->rules[limit].meter;
+}
+
 static const struct nr_limit_rule *find(const struct nr_gateway *gateway, struct nr_span name,
                                         struct nr_err *err)
 {

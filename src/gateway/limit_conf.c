@@ -301,6 +301,7 @@ static const char *own_field(const struct nr_rate_limit_conf *entry)
         {"ipv4_prefix", entry->ipv4_prefix_bits != 32},
         {"ipv6_prefix", entry->ipv6_prefix_bits != 64},
         {"over", entry->over != NR_LIMIT_OVER_BLOCK},
+        {"meter", entry->meter > 0},
         {"under_pressure", entry->under_pressure < 1},
         {"headers", !entry->headers},
         {"observe_only", entry->observe_only},
@@ -502,6 +503,10 @@ static const struct nr_schema tier_schema = {
     {.name = "over", .type = NR_SCHEMA_ENUM, NR_SCHEMA_AT(struct nr_rate_limit_conf, over),        \
      .value = "block", .words = over_words,                                                        \
      .doc = "What becomes of requests beyond the rate."},                                          \
+    {.name = "meter", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_rate_limit_conf, meter),       \
+     .value = "0", .max = "1000000",                                                               \
+     .doc = "For how many keys usage is kept by name, 128 bytes each, for GET /v1/usage; further " \
+            "ones are counted together. 0: for none."},                                            \
     {.name = "under_pressure", .type = NR_SCHEMA_RATIO,                                            \
      NR_SCHEMA_AT(struct nr_rate_limit_conf, under_pressure), .value = "100%", .min = "1%",        \
      .max = "100%",                                                                                \

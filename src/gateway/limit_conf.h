@@ -64,6 +64,7 @@ struct nr_rate_limit_conf {
     uint32_t ipv4_prefix_bits;
     uint32_t ipv6_prefix_bits;
     uint32_t over;         /* enum nr_limit_over */
+    uint32_t meter;        /* keys whose usage is kept by name; 0: none */
     double under_pressure; /* the share of all rates that is left then; 1: all */
     bool headers;
     bool observe_only;

@@ -133,6 +133,32 @@ static void tell(struct nr_request *request, const struct asking *a)
     request->told = &later->told;
 }
 
+/* ---- metering ---- */
+
+static void meter_one(struct asking *a, const struct nr_limiter_use *use, enum nr_metered what)
+{
+    const struct nr_limit_rule *rule = rule_of(a, use);
+    char room[NR_METER_NAME_BYTES];
+
+    if (nr_likely(rule->meter == NULL) ||
+        nr_meter_count(rule->meter, use->use.key, use->use.tier, what, use->use.cost))
+        return;
+    nr_meter_enter(
+        rule->meter, use->use.key, nr_limit_key_name(&a->asker, rule, room, sizeof(room)),
+        nr_io_wall_ns(a->asker.request->port->worker->io), use->use.tier, what, use->use.cost);
+}
+
+/* A request that another limit has refused has used nothing here, and was not refused here. */
+static void meter(struct asking *a, bool taken)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        if (taken)
+            meter_one(a, &a->uses[i], NR_METERED_USED);
+        else if (!a->uses[i].use.verdict.allowed)
+            meter_one(a, &a->uses[i], NR_METERED_REFUSED);
+    }
+}
+
 /* ---- refusing ---- */
 
 static struct nr_span in_json(struct nr_arena *arena, struct nr_span name)
@@ -186,8 +212,11 @@ static bool ask_lenient(struct nr_request *request, struct asking *a, struct nr_
         if (nr_limiter_take_all(&a->sorted[i], 1, a->now_ns, refusal)) {
             if (charged && request->record.limit == 0)
                 note_in_record(request, a, &a->uses[i]);
+            meter_one(a, &a->uses[i], NR_METERED_USED);
             continue;
         }
+        if (charged)
+            meter_one(a, &a->uses[i], NR_METERED_CHARGED);
         request->record.flags |= charged ? NR_RECORD_CHARGED : NR_RECORD_WOULD_LIMIT;
         note_in_record(request, a, &a->uses[i]);
     }
@@ -232,6 +261,7 @@ enum nr_limit_outcome nr_limit_filter(struct nr_request *request, const struct n
 
         note_in_record(request, &a, tightest_of(&a, false));
         tell(request, &a);
+        meter(&a, taken);
         if (!taken) {
             refuse(request, &a);
             return NR_LIMIT_ANSWERED;

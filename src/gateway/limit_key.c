@@ -8,6 +8,7 @@
  *
  * A part that is missing is replaced by the client's address, unless the limit says otherwise: who
  * leaves his key out shares the allowance of his address, and gains nothing by it. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -149,6 +150,53 @@ enum nr_limit_keyed nr_limit_key(struct nr_limit_asker *asker, const struct nr_l
     }
     *ret_key = nr_siphash_end(&hash);
     return NR_LIMIT_KEYED;
+}
+
+/* ---- for people ---- */
+
+static size_t put_text(char *to, size_t room, struct nr_span text)
+{
+    size_t len = text.len < room ? text.len : room;
+
+    memcpy(to, text.ptr, len);
+    return len;
+}
+
+/* The client's address, or its network where that is what is counted. */
+static size_t put_address(char *to, size_t room, const struct nr_addr *addr,
+                          const struct nr_rate_limit_conf *conf)
+{
+    bool v4 = addr->family == NR_ADDR_V4 || is_mapped(addr);
+    uint32_t bits = v4 ? conf->ipv4_prefix_bits : conf->ipv6_prefix_bits;
+    uint32_t whole = v4 ? 32 : 128;
+    char text[NR_ADDR_TEXT_BYTES];
+    struct nr_addr network = *addr;
+    size_t len, first = is_mapped(addr) ? 12 : 0;
+
+    for (uint32_t bit = bits; addr->family != NR_ADDR_UNIX && bit < whole; bit++)
+        network.ip[first + bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
+    len = nr_addr_format_ip(&network, text, sizeof(text));
+    if (addr->family != NR_ADDR_UNIX && bits < whole)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "/%u", bits);
+    return put_text(to, room, (struct nr_span){text, len});
+}
+
+struct nr_span nr_limit_key_name(struct nr_limit_asker *asker, const struct nr_limit_rule *rule,
+                                 char *to, size_t room)
+{
+    size_t len = 0;
+
+    for (uint32_t i = 0; i < rule->part_count && len < room; i++) {
+        struct nr_span text = text_of(asker->request, &rule->parts[i]);
+
+        if (i > 0)
+            to[len++] = ' ';
+        len += text.len > 0 ? put_text(to + len, room - len, text)
+                            : put_address(to + len, room - len, client_of(asker), rule->conf);
+    }
+    if (rule->part_count == 0)
+        len = put_text(to, room, NR_SPAN("global"));
+    return (struct nr_span){to, len};
 }
 
 /* ---- tiers ---- */

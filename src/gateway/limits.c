@@ -77,6 +77,22 @@ static void set_limiter(struct maker *m, struct nr_limit_rule *rule)
     rule->limiter = nr_limiter_ref(old);
 }
 
+/* A meter goes on where its limiter does. */
+static void set_meter(const struct maker *m, struct nr_limit_rule *rule)
+{
+    const struct nr_limit_rule *old = NULL;
+
+    if (rule->conf->meter == 0)
+        return;
+    for (uint32_t i = 0; m->before != NULL && i < m->before->rule_count && old == NULL; i++)
+        if (m->before->rules[i].limiter == rule->limiter)
+            old = &m->before->rules[i];
+    if (old != NULL && old->meter != NULL && nr_meter_keys(old->meter) == rule->conf->meter)
+        rule->meter = nr_meter_ref(old->meter);
+    else
+        rule->meter = nr_meter_new(rule->conf->meter);
+}
+
 static struct nr_limit_key_part part_of(struct nr_span text)
 {
     struct nr_limit_key_part part;
@@ -128,6 +144,7 @@ static const struct nr_limit_rule *add_rule(struct maker *m, const struct nr_rat
     if (conf->tier_count > 0)
         rule->tier_part = part_of(conf->tier_key);
     set_limiter(m, rule);
+    set_meter(m, rule);
     m->limits->rule_count++;
     return rule;
 }
@@ -248,8 +265,10 @@ void nr_limits_free(struct nr_limits *limits)
 {
     if (limits == NULL)
         return;
-    for (uint32_t i = 0; i < limits->rule_count; i++)
+    for (uint32_t i = 0; i < limits->rule_count; i++) {
         nr_limiter_unref(limits->rules[i].limiter);
+        nr_meter_unref(limits->rules[i].meter);
+    }
     nr_arena_done(&limits->arena);
     free(limits);
 }

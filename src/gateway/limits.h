@@ -12,6 +12,7 @@
 #include "base/intern.h"
 #include "gateway/gateway_conf.h"
 #include "gateway/limiter.h"
+#include "gateway/meter.h"
 #include "policy/shed.h"
 
 struct nr_request;
@@ -27,6 +28,7 @@ struct nr_limit_rule {
     const struct nr_rate_limit_conf *conf;
     struct nr_span name; /* tells it apart from all others of its configuration */
     struct nr_limiter *limiter;
+    struct nr_meter *meter;            /* NULL: none */
     const struct nr_limit_conf *tiers; /* tier 0 is the limit itself */
     /* The same at the levels of shedding above calm; NULL: it does not tighten. */
     const struct nr_limit_conf *tight[NR_SHED_NORMAL];
@@ -98,6 +100,11 @@ struct nr_limit_asker {
 
 enum nr_limit_keyed nr_limit_key(struct nr_limit_asker *asker, const struct nr_limit_rule *rule,
                                  const uint64_t secret[2], struct nr_hash128 *ret_key);
+
+/* The same key for people: its parts with a blank between, at most `room` bytes, not empty. Only if
+ * nr_limit_key has found it. */
+struct nr_span nr_limit_key_name(struct nr_limit_asker *asker, const struct nr_limit_rule *rule,
+                                 char *to, size_t room);
 
 /* Which of its tiers the request is in; 0 unless it says so and may. */
 uint8_t nr_limit_tier(struct nr_limit_asker *asker, const struct nr_limit_rule *rule);

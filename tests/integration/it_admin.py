@@ -17,7 +17,7 @@ from harness import free_port, main, run_naru, test
 
 @test("every path of the OpenAPI document answers as it says, and knows no other method")
 def _(t):
-    naru, up = one_app(t, limits={"per_ip": "100/s"})
+    naru, up = one_app(t, limits={"per_ip": {"rate": "100/s", "meter": 10}})
     answer = naru.request()
     document = naru.admin("/v1/openapi.json").json()
     t.equal(document["openapi"], "3.1.0")

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 
+import admin_api
 import upstream
 import wire
 from harness import main, run_naru, test
@@ -98,6 +99,31 @@ def _(t):
     t.equal(record["limits"], [{"name": "one", "left": 0}])
     t.eventually(lambda: any(line.get("limit") == "one" for line in naru.access_log()),
                  "the access log names it")
+
+
+@test("a metered limit keeps what each key has used, by name, also across a reload")
+def _(t):
+    limit = {"key": "header:X-User", "rate": "3/h", "over": "charge", "meter": 100}
+    sections = {"services": app(t), "limits": {"plan": limit, "plain": "100/s"},
+                "gateway": {"routes": [route({"use": "plan", "cost": 2}, "plain")]}}
+    naru = t.naru(workers=2, **sections)
+    for user, times in (("ann", 3), ("bob/x", 1)):
+        for _i in range(times):
+            t.equal(naru.request(fields=[("X-User", user)]).status, 200)
+    naru.request()      # by its address
+
+    def usage(query=""):
+        return naru.admin(f"/v1/usage/plan{query}").json()
+    t.equal([(k["key"], k["used"], k["charged"], k["refused"]) for k in usage()["keys"]],
+            [("ann", 2, 4, 0), ("bob/x", 2, 0, 0), ("127.0.0.1", 2, 0, 0)])
+    t.equal(usage()["rest"], {"used": 0, "charged": 0, "refused": 0})
+    t.equal([k["key"] for k in usage("?limit=1&offset=1")["keys"]], ["bob/x"])
+    sections["limits"]["plan"]["rate"] = "4/h"
+    admin_api.reload(t, naru, **sections)
+    naru.request(fields=[("X-User", "ann")])
+    t.equal((usage()["keys"][0]["used"], usage()["keys"][0]["charged"]), (4, 4))
+    t.equal(naru.admin("/v1/usage/plain").json()["reason"], "not_metered")
+    t.equal(naru.admin("/v1/usage/plam").json()["reason"], "unknown_limit")
 
 
 @test("usage survives a reload, also with another rate; another key begins anew")

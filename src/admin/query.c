@@ -147,6 +147,7 @@ static const char *wanted(const struct nr_admin_call *call, const struct nr_admi
     text = field->type == NR_ADMIN_BOOL      ? "true or false"
            : field->type == NR_ADMIN_INTEGER ? "a whole number"
            : field->type == NR_ADMIN_STRING  ? "a text"
+           : field->type == NR_ADMIN_LIST    ? "a list"
                                              : "something else";
     return nr_arena_printf(arena, "%s%s", text, null).ptr;
 }
@@ -233,8 +234,8 @@ static bool sound_value(const struct nr_admin_field *field, const struct nr_json
     case NR_JSON_STRING:
         return field->type == NR_ADMIN_STRING &&
                (field->words == NULL || is_word(field, nr_json_text(value)));
+    case NR_JSON_ARRAY: return field->type == NR_ADMIN_LIST; /* of what: for the endpoint to see */
     case NR_JSON_REAL:
-    case NR_JSON_ARRAY:
     case NR_JSON_OBJECT: break;
     }
     return false;

@@ -47,6 +47,7 @@ struct nr_call_budget {
 struct nr_call_fault {
     const struct nr_fault_conf *conf;
     const struct nr_service *service;
+    bool by_hand; /* an operator's, not the configuration's */
 };
 
 /* The faults that may strike a call's attempts. Each attempt draws anew for each of them. */

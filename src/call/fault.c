@@ -133,6 +133,7 @@ struct strike {
     const struct nr_rate *bandwidth; /* NULL: as fast as it comes */
     enum nr_attempt_fault what;
     uint16_t status;
+    bool by_hand;
 };
 
 static bool strikes(struct nr_call *c, const struct nr_call_fault *fault)
@@ -155,6 +156,7 @@ static struct strike draw(struct nr_call *c)
         if (!strikes(c, &faults->items[i]))
             continue;
         nr_cell_add(&faults->struck[kind], 1);
+        strike.by_hand |= faults->items[i].by_hand;
         switch (kind) {
         case NR_FAULT_DELAY: strike.delay_ns += conf->delay_ns; break;
         case NR_FAULT_ABORT:
@@ -176,6 +178,8 @@ bool nr_fault_strikes(struct nr_call *c)
     uint64_t first_byte_ns = c->conf->timeouts.first_byte_ns;
     struct nr_struck *struck;
 
+    if (strike.by_hand)
+        c->record->flags |= NR_RECORD_BY_HAND;
     c->faults->slow(c->faults, strike.what == NR_ATTEMPT_NO_FAULT ? strike.bandwidth : NULL);
     if (strike.delay_ns == 0 && strike.what == NR_ATTEMPT_NO_FAULT)
         return false;

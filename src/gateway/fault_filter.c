@@ -203,13 +203,19 @@ static void slow_attempt(struct nr_call_faults *faults, const struct nr_rate *ba
         throttle(request, *bandwidth, true);
 }
 
+static uint32_t count_of(const struct nr_request *request)
+{
+    return request->live != NULL ? request->live_count
+                                 : nr_route_guard(request->route)->fault_count;
+}
+
 static void hand_over(struct nr_request *request, const struct nr_call_fault *fault)
 {
     struct nr_arena *arena = request->down->arena;
 
     if (request->faults == NULL) {
         struct handed_over *over = nr_arena_zalloc(arena, sizeof(*over));
-        uint32_t count = nr_route_guard(request->route)->fault_count;
+        uint32_t count = count_of(request);
 
         over->request = request;
         over->faults.items = nr_arena_alloc(arena, count * sizeof(*over->faults.items));
@@ -220,28 +226,59 @@ static void hand_over(struct nr_request *request, const struct nr_call_fault *fa
     request->faults->items[request->faults->count++] = *fault;
 }
 
+/* ---- by hand ---- */
+
+/* What an operator says stands in for the route's own faults; those of its services stay. */
+static void take_live(struct nr_request *request)
+{
+    const struct nr_guard *guard = nr_route_guard(request->route);
+    struct nr_route_hand *hand = atomic_load_explicit(&guard->hand, memory_order_acquire);
+    uint32_t own = request->route->conf->fault_count, count = 0;
+    struct nr_arena *arena = request->down->arena;
+    const struct nr_fault_conf *confs;
+    struct nr_call_fault *live;
+
+    if (nr_likely(hand == NULL || !nr_route_hand_faulty(hand)))
+        return;
+    confs = nr_hand_faults_copy(hand, nr_io_now_ns(worker_of(request)->io), arena, &count);
+    if (confs == NULL)
+        return;
+    live = nr_arena_zalloc(arena, (count + guard->fault_count - own) * sizeof(*live));
+    for (uint32_t i = 0; i < count; i++)
+        live[i] = (struct nr_call_fault){.conf = &confs[i], .by_hand = true};
+    for (uint32_t i = own; i < guard->fault_count; i++)
+        live[count++] = guard->faults[i];
+    request->live = live;
+    request->live_count = count;
+}
+
 /* ---- the filter ---- */
 
 enum nr_fault_outcome nr_fault_filter(struct nr_request *request, uint32_t from, uint32_t *ret_next,
                                       uint64_t *ret_wait_ns)
 {
-    const struct nr_guard *guard = nr_route_guard(request->route);
     struct nr_gateway_worker *worker = worker_of(request);
+    const struct nr_call_fault *faults;
     uint64_t left_ns = nr_deadline_left_ns(&request->deadline, nr_io_now_ns(worker->io));
 
-    for (uint32_t i = from; i < guard->fault_count; i++) {
-        const struct nr_fault_conf *fault = guard->faults[i].conf;
+    if (from == 0)
+        take_live(request);
+    faults = request->live != NULL ? request->live : nr_route_guard(request->route)->faults;
+    for (uint32_t i = from; i < count_of(request); i++) {
+        const struct nr_fault_conf *fault = faults[i].conf;
         enum nr_fault_kind kind = nr_fault_kind_of(fault);
 
         if (!concerns(request, fault))
             continue;
         if (fault->where == NR_FAULT_IN_ATTEMPT) {
-            hand_over(request, &guard->faults[i]);
+            hand_over(request, &faults[i]);
             continue;
         }
         if (!strikes(request, fault))
             continue;
         nr_cell_add(&worker->faults[kind], 1);
+        if (faults[i].by_hand)
+            request->record.flags |= NR_RECORD_BY_HAND;
         switch (kind) {
         case NR_FAULT_DELAY:
             request->record.flags |= NR_RECORD_FAULT_DELAY;

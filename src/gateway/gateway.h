@@ -157,10 +157,12 @@ struct nr_gateway_route_view {
     const struct nr_route_conf *conf; /* of the first route of that name */
     bool enabled;                     /* as it is now */
     enum nr_said enabled_said;        /* by hand */
+    struct nr_span faults;            /* by hand, JSON; empty: as configured */
+    uint64_t faults_until_ns;
 };
 
 /* False: no route is called so. */
-bool nr_gateway_route(const struct nr_gateway *gateway, struct nr_span name,
+bool nr_gateway_route(const struct nr_gateway *gateway, struct nr_span name, uint64_t now_ns,
                       struct nr_gateway_route_view *ret_view);
 
 /* Switch the routes of this name on or off at once, until it is taken back, the file says something
@@ -168,6 +170,14 @@ bool nr_gateway_route(const struct nr_gateway *gateway, struct nr_span name,
  * control. */
 enum nr_code nr_gateway_route_enable(struct nr_gateway *gateway, struct nr_span name,
                                      enum nr_said said, struct nr_err *err) NR_MUST_USE;
+
+/* Put these faults (a list as in the configuration, JSON) on the routes of this name, in place of
+ * their configured ones, until that moment, or until the file says something else of `faults` than
+ * it did. An empty text or list: as configured. NR_ENOENT: no such route; NR_EINVAL: what is wrong
+ * with the list. On control. */
+enum nr_code nr_gateway_route_fault(struct nr_gateway *gateway, struct nr_span name,
+                                    struct nr_span faults, uint64_t until_ns,
+                                    struct nr_err *err) NR_MUST_USE;
 
 /* Names of routes of which something was once said by hand; what is in force is in the view. */
 uint32_t nr_gateway_route_hand_count(const struct nr_gateway *gateway);

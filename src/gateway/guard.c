@@ -163,6 +163,16 @@ static bool put_in_faults(struct nr_request *request, uint32_t from)
     return false;
 }
 
+/* Are there any, by hand or as configured? */
+static bool has_faults(const struct nr_request *request)
+{
+    const struct nr_guard *guard = nr_route_guard(request->route);
+    const struct nr_route_hand *hand = atomic_load_explicit(&guard->hand, memory_order_acquire);
+
+    return guard->fault_count > 0 || (hand != NULL && nr_route_hand_faulty(hand)) ||
+           request->live != NULL;
+}
+
 /* From this stage on; false when it was answered, or is held. */
 static bool run(struct nr_request *request, const struct nr_peer *peer, enum stage stage,
                 uint32_t fault)
@@ -175,7 +185,7 @@ static bool run(struct nr_request *request, const struct nr_peer *peer, enum sta
         return false;
     if (stage <= AT_SHEDDING && !nr_shed_filter(request, peer))
         return false;
-    return nr_route_guard(request->route)->fault_count == 0 || put_in_faults(request, fault);
+    return !has_faults(request) || put_in_faults(request, fault);
 }
 
 bool nr_guard_admit(struct nr_request *request, const struct nr_peer *peer)

@@ -156,6 +156,7 @@ void nr_gateway_guards(const struct nr_gateway *gateway, struct nr_gateway_guard
     ret_guards->observe_only = conf->shedding != NULL && conf->shedding->observe_only;
     for (uint32_t i = 0; i < gateway->worker_count; i++)
         add_worker(gateway->workers[i], ret_guards);
+    ret_guards->faults = gateway->faults_said;
     for (uint32_t i = 0; i < conf->route_count; i++)
         ret_guards->faults =
             ret_guards->faults || gateway->current->guards->routes[i].fault_count > 0;

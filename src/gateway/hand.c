@@ -15,6 +15,7 @@ static struct nr_route_hand *hand_new(struct nr_span name)
 
     nr_assert(hand != NULL);
     atomic_init(&hand->refs, 1);
+    nr_spinlock_init(&hand->lock);
     hand->name = strndup(name.ptr, name.len);
     nr_assert(hand->name != NULL);
     return hand;
@@ -30,6 +31,7 @@ void nr_route_hand_unref(struct nr_route_hand *hand)
 {
     if (hand == NULL || atomic_fetch_sub_explicit(&hand->refs, 1, memory_order_acq_rel) != 1)
         return;
+    nr_hand_faults_set(hand, &(struct nr_hand_faults){0});
     free(hand->name);
     free(hand);
 }
@@ -65,8 +67,7 @@ static void put_in(const struct nr_gateway_snapshot *snapshot, struct nr_route_h
     }
 }
 
-/* The hand of this name, made if need be; NULL: there is no such route. */
-static struct nr_route_hand *hand_of(struct nr_gateway *gateway, struct nr_span name)
+struct nr_route_hand *nr_hand_of(struct nr_gateway *gateway, struct nr_span name)
 {
     struct nr_route_hand *hand;
 
@@ -100,6 +101,8 @@ void nr_hands_adopt(struct nr_gateway *gateway, const struct nr_gateway_snapshot
         gateway->hands[kept++] = hand;
         if (old == NULL || now->enabled != old->enabled)
             atomic_store_explicit(&hand->enabled, NR_SAID_NOTHING, memory_order_relaxed);
+        if (old == NULL || !nr_hand_faults_same(now, old))
+            nr_hand_faults_set(hand, &(struct nr_hand_faults){0});
         put_in(snapshot, hand);
     }
     gateway->hand_count = kept;
@@ -110,7 +113,7 @@ void nr_hands_adopt(struct nr_gateway *gateway, const struct nr_gateway_snapshot
 enum nr_code nr_gateway_route_enable(struct nr_gateway *gateway, struct nr_span name,
                                      enum nr_said said, struct nr_err *err)
 {
-    struct nr_route_hand *hand = hand_of(gateway, name);
+    struct nr_route_hand *hand = nr_hand_of(gateway, name);
 
     if (hand == NULL)
         return nr_err_set(err, NR_ENOENT, "no route '%.*s'", (int)name.len, name.ptr);
@@ -118,7 +121,7 @@ enum nr_code nr_gateway_route_enable(struct nr_gateway *gateway, struct nr_span 
     return NR_OK;
 }
 
-bool nr_gateway_route(const struct nr_gateway *gateway, struct nr_span name,
+bool nr_gateway_route(const struct nr_gateway *gateway, struct nr_span name, uint64_t now_ns,
                       struct nr_gateway_route_view *ret_view)
 {
     const struct nr_route_conf *conf = route_named(gateway->current, name);
@@ -126,9 +129,17 @@ bool nr_gateway_route(const struct nr_gateway *gateway, struct nr_span name,
     if (conf == NULL)
         return false;
     *ret_view = (struct nr_gateway_route_view){.conf = conf, .enabled = conf->enabled};
-    for (uint32_t i = 0; i < gateway->hand_count; i++)
-        if (nr_span_eq(nr_span_of(gateway->hands[i]->name), name))
-            ret_view->enabled_said = nr_route_hand_enabled(gateway->hands[i]);
+    for (uint32_t i = 0; i < gateway->hand_count; i++) {
+        const struct nr_route_hand *hand = gateway->hands[i];
+
+        if (!nr_span_eq(nr_span_of(hand->name), name))
+            continue;
+        ret_view->enabled_said = nr_route_hand_enabled(hand);
+        if (hand->faults.count > 0 && now_ns < hand->faults.until_ns) {
+            ret_view->faults = hand->faults.text;
+            ret_view->faults_until_ns = hand->faults.until_ns;
+        }
+    }
     if (ret_view->enabled_said != NR_SAID_NOTHING)
         ret_view->enabled = ret_view->enabled_said == NR_SAID_YES;
     return true;

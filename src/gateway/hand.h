@@ -14,15 +14,32 @@
 
 #include <stdatomic.h>
 
+#include "base/spinlock.h"
+#include "config/config.h"
 #include "gateway/limiter.h"
+#include "service/fault_conf.h"
 
+struct nr_arena;
 struct nr_gateway;
 struct nr_gateway_snapshot;
+struct nr_route_conf;
+
+/* Faults that stand in for those of the route's configuration until a moment. */
+struct nr_hand_faults {
+    struct nr_config *config;          /* what the items point into; NULL: nothing was said */
+    const struct nr_fault_conf *items; /* at least one */
+    uint32_t count;
+    uint64_t until_ns;
+    struct nr_span text; /* the list as it was said, JSON; malloc'ed */
+};
 
 struct nr_route_hand {
     _Atomic uint32_t refs;
     char *name;              /* of the routes; owned */
     _Atomic uint8_t enabled; /* enum nr_said */
+    _Atomic bool faulty;     /* look at the faults */
+    struct nr_spinlock lock; /* of the faults, for those who are not control */
+    struct nr_hand_faults faults;
 };
 
 void nr_route_hand_unref(struct nr_route_hand *hand); /* NULL is fine */
@@ -31,6 +48,29 @@ static inline enum nr_said nr_route_hand_enabled(const struct nr_route_hand *han
 {
     return (enum nr_said)atomic_load_explicit(&hand->enabled, memory_order_relaxed);
 }
+
+static inline bool nr_route_hand_faulty(const struct nr_route_hand *hand)
+{
+    return atomic_load_explicit(&hand->faulty, memory_order_relaxed);
+}
+
+/* ---- hand_faults.c ---- */
+
+/* On a worker: a copy of the faults for one request, which outlives what operators say next; NULL:
+ * there are none any more. */
+const struct nr_fault_conf *nr_hand_faults_copy(struct nr_route_hand *hand, uint64_t now_ns,
+                                                struct nr_arena *arena, uint32_t *ret_count);
+
+/* On control: put others in their place. */
+void nr_hand_faults_set(struct nr_route_hand *hand, const struct nr_hand_faults *faults);
+
+/* Does the file say of faults what it did? */
+bool nr_hand_faults_same(const struct nr_route_conf *a, const struct nr_route_conf *b);
+
+/* The hand of a name, made if need be; NULL: there is no such route. On control. */
+struct nr_route_hand *nr_hand_of(struct nr_gateway *gateway, struct nr_span name);
+
+/* ---- hand.c ---- */
 
 /* On control. The snapshot is about to serve: what was said goes on there, but for what the file
  * now says otherwise than `before` did, and for routes that are no more. */

@@ -90,6 +90,7 @@ struct nr_gateway {
     struct nr_shedder shedder;
     struct nr_route_hand **hands; /* control's */
     uint32_t hand_count;
+    bool faults_said; /* some were put on a route by hand, now or before */
     struct nr_gateway_worker **workers;
     uint32_t worker_count;
     struct nr_io **engines; /* of the listeners */

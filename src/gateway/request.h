@@ -42,6 +42,8 @@ struct nr_request {
     const struct nr_plan *plan;       /* of the route; NULL: none, or no route yet */
     struct nr_hold *hold;             /* it waits for its turn; NULL: it doesn't */
     struct nr_call_faults *faults;    /* that may strike its attempts; NULL: none */
+    const struct nr_call_fault *live; /* by hand, and its services'; NULL: as the guard says */
+    uint32_t live_count;
     struct nr_throttle *throttle;     /* its answer is passed on slowly; NULL: it isn't */
     const struct nr_limit_told *told; /* what answers say of limits; NULL: nothing */
     bool tls;                         /* the client's connection */

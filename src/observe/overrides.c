@@ -130,9 +130,16 @@ static void routes(struct teller *t, const struct nr_gateway *gateway)
         struct nr_span name = nr_gateway_route_hand(gateway, i);
         struct nr_gateway_route_view view;
 
-        if (nr_gateway_route(gateway, name, &view) && view.enabled_said != NR_SAID_NOTHING)
+        if (!nr_gateway_route(gateway, name, t->now_ns, &view))
+            continue;
+        if (view.enabled_said != NR_SAID_NOTHING)
             tell(t, "route_enabled", name, (struct nr_span){NULL, 0},
                  view.enabled ? NR_SPAN("true") : NR_SPAN("false"));
+        if (view.faults.len > 0)
+            t->each(t->ctx, &(struct nr_override){.kind = "route_faults",
+                                                  .name = name,
+                                                  .value = view.faults,
+                                                  .ends_ns = view.faults_until_ns});
     }
 }
 

@@ -331,5 +331,66 @@ def _(t):
     t.equal(conforms(t, naru, naru.admin("/v1/shedding"), "getShedding")["configured"], False)
 
 
+# ---- faults
+
+@test("faults are put on a route for a while, told, and taken back")
+def _(t):
+    naru = t.naru(workers=2, services=app(t, retry={"attempts": 1}),
+                  gateway={"routes": [route("/a"), route()]})
+    state = conforms(t, naru, change(naru, "/v1/routes//a", {"faults": [{"abort": 418}]}), "changeRoute")
+    t.equal((state["faults"], state["configured_faults"], state["by_hand"]), ([{"abort": 418}], 0, True))
+    t.true(590_000 < state["faults_end_in_ms"] <= 600_000, "ten minutes unless said")
+    t.equal([naru.request("GET", path).status for path in ("/a", "/b")], [418, 200])
+    answer = naru.request("GET", "/a")
+    notes = record(naru, answer)["notes"]
+    t.true(any("by hand" in note for note in notes), str(notes))
+    t.equal(overrides(naru), {("route_faults", "/a", ""): '[{"abort":418}]'})
+    t.true(naru.metrics()['naru_faults_total{kind="abort"}'] >= 2, "counted")
+    change(naru, "/v1/routes//a", {"faults": [{"delay": "20ms", "at": "request"},
+                                              {"abort": 500, "header": "X-Chaos"}], "for": "1h"})
+    t.equal(naru.request("GET", "/a").status, 200)
+    t.equal(naru.request("GET", "/a", fields=[("X-Chaos", "1")]).status, 500)
+    audited(t, naru, "changeRoute", '{"faults":[{"delay":"20ms","at":"request"},'
+            '{"abort":500,"header":"X-Chaos"}],"for":"1h"}')
+    for none in None, []:
+        change(naru, "/v1/routes//a", {"faults": [{"abort": 418}]})
+        state = change(naru, "/v1/routes//a", {"faults": none}).json()
+        t.equal((state["by_hand"], "faults" in state), (False, False))
+        t.equal(naru.request("GET", "/a").status, 200)
+    t.equal(overrides(naru), {})
+
+
+@test("faults end by themselves, and a reload keeps them unless the file says something of faults")
+def _(t):
+    services = app(t, retry={"attempts": 1})
+    routes = [route("/a", faults=[{"abort": 500}]), route("/b"), route()]
+    naru = t.naru(services=services, gateway={"routes": routes})
+    for name in "/a", "/b":
+        change(naru, f"/v1/routes/{name}", {"faults": [{"abort": 418}]})
+    change(naru, "/v1/routes//*", {"faults": [{"abort": 418}], "for": "1s"})
+    t.equal([naru.request("GET", path).status for path in ("/a", "/b", "/c")], [418] * 3)
+    t.eventually(lambda: naru.request("GET", "/c").status == 200, "they end")
+    routes[0]["deadline"] = "5s"
+    routes[1]["faults"] = [{"abort": 501}]
+    reload(t, naru, services=services, gateway={"routes": routes})
+    t.equal([naru.request("GET", path).status for path in ("/a", "/b", "/c")], [418, 501, 200])
+    t.equal(overrides(naru), {("route_faults", "/a", ""): '[{"abort":418}]'})
+    change(naru, "/v1/routes//a", {"faults": None})
+    t.equal(naru.request("GET", "/a").status, 500)
+
+
+@test("faults that are none are refused, with what was meant")
+def _(t):
+    naru = t.naru(services=app(t), gateway={"routes": [route("/*", name="all")]})
+    refusals(t, naru, "/v1/routes/all", (
+        ({"faults": [{"abrt": 500}]}, 422, "bad_faults", "did you mean 'abort'?"),
+        ({"faults": [{"abort": 500}, {"abort": 200}]}, 422, "bad_faults", "faults[1].abort"),
+        ({"faults": [{"abort": 500, "reset": True}]}, 422, "bad_faults", "one of delay, abort, reset"),
+        ({"faults": {"abort": 500}}, 400, "bad_request", "field 'faults' must be a list, or null"),
+        ({"faults": [{"abort": 500}], "for": "5"}, 400, "bad_request", "a time from 1s to 24h"),
+        ({"faults": [{"abort": 500}], "for": "2d"}, 400, "bad_request", "a time from 1s to 24h"),
+        ({"for": "5s"}, 400, "bad_request", "'for' goes with 'faults'")))
+
+
 if __name__ == "__main__":
     main()

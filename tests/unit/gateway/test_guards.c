@@ -263,7 +263,7 @@ static void test_off_by_hand(void **state)
     send_get(client, "");
     expect_problem(client, "503 Service Unavailable", "feature_off");
     assert_int_equal(stage_record(s, 503, NR_REASON_FEATURE_OFF)->r.flags, NR_RECORD_BY_HAND);
-    assert_true(nr_gateway_route(s->gateway, NR_SPAN("/*"), &view));
+    assert_true(nr_gateway_route(s->gateway, NR_SPAN("/*"), stage_now_ns(s), &view));
     assert_false(view.enabled);
     for (int i = 0; i < 2; i++) {
         enum nr_said said = i == 0 ? NR_SAID_NOTHING : NR_SAID_YES;
@@ -447,6 +447,106 @@ static void test_chance(void **state)
     assert_true(who_is_struck(2) != struck);
 }
 
+/* Faults by hand stand in for the configured ones, strike at the request or the attempt, say so in
+ * the record, and end by themselves. */
+static void test_faults_by_hand(void **state)
+{
+    struct stage *s = stage_new(&(struct stage_conf){
+        .service = "retry: { attempts: 1 }", .route = "faults: [{ abort: 503, at: request }]"});
+    struct peer *client = stage_client(s), *up;
+    struct nr_gateway_route_view view;
+    struct nr_err err = {0};
+    const struct nr_span route = NR_SPAN("/*");
+    const uint64_t until_ns = stage_now_ns(s) + 10000 * STAGE_MS;
+
+    (void)state;
+    send_get(client, "");
+    expect_problem(client, "503 Service Unavailable", "fault_abort");
+    assert_int_equal(stage_record(s, 503, NR_REASON_FAULT_ABORT)->r.flags & NR_RECORD_BY_HAND, 0);
+    assert_int_equal(nr_gateway_route_fault(s->gateway, route,
+                                            NR_SPAN("[{\"abort\":501,\"at\":\"request\"}]"),
+                                            until_ns, &err),
+                     NR_OK);
+    send_get(client, "");
+    expect_problem(client, "501 Not Implemented", "fault_abort");
+    assert_true((stage_record(s, 501, NR_REASON_FAULT_ABORT)->r.flags & NR_RECORD_BY_HAND) != 0);
+    assert_int_equal(
+        nr_gateway_route_fault(s->gateway, route, NR_SPAN("[{\"abort\":500}]"), until_ns, &err),
+        NR_OK);
+    send_get(client, "");
+    expect_problem(client, "500 Internal Server Error", "fault_abort");
+    assert_true((stage_record(s, 500, NR_REASON_FAULT_ABORT)->r.flags & NR_RECORD_BY_HAND) != 0);
+    assert_int_equal(nr_gateway_route_fault(s->gateway, route,
+                                            NR_SPAN("[{\"reset\":true,\"header\":\"X-A: b\"}]"),
+                                            until_ns, &err),
+                     NR_OK);
+    send_get(client, "");
+    up = stage_upstream(s);
+    peer_expect_head(up);
+    peer_send(up, NO_CONTENT);
+    peer_expect_head(client);
+    assert_int_equal(stage_record(s, 204, NR_REASON_NONE)->r.flags, 0);
+    assert_true(nr_gateway_route(s->gateway, route, stage_now_ns(s), &view));
+    assert_int_equal(view.faults_until_ns, until_ns);
+    stage_wait_ms(s, 10000);
+    assert_true(nr_gateway_route(s->gateway, route, stage_now_ns(s), &view));
+    assert_int_equal(view.faults.len, 0);
+    send_get(client, "X-A: b\r\n");
+    expect_problem(client, "503 Service Unavailable", "fault_abort"); /* as configured */
+    stage_record(s, 503, NR_REASON_FAULT_ABORT);
+    stage_done(s);
+}
+
+/* Whoever has begun keeps the faults that it met, though they are taken back meanwhile. */
+static void test_faults_that_go_while_a_request_is_held(void **state)
+{
+    struct stage *s = stage_new(&(struct stage_conf){0});
+    struct peer *client = stage_client(s);
+    struct nr_err err = {0};
+
+    (void)state;
+    assert_int_equal(
+        nr_gateway_route_fault(s->gateway, NR_SPAN("/*"),
+                               NR_SPAN("[{\"delay\":\"1s\",\"at\":\"request\"},{\"abort\":500}]"),
+                               stage_now_ns(s) + 10000 * STAGE_MS, &err),
+        NR_OK);
+    send_get(client, "");
+    stage_wait_ms(s, 500);
+    assert_int_equal(
+        nr_gateway_route_fault(s->gateway, NR_SPAN("/*"), (struct nr_span){"", 0}, 0, &err), NR_OK);
+    expect_problem(client, "500 Internal Server Error", "fault_abort");
+    stage_record(s, 500, NR_REASON_FAULT_ABORT);
+    stage_done(s);
+}
+
+static void test_faults_that_are_none(void **state)
+{
+    static const struct {
+        const char *text, *why;
+    } cases[] = {
+        {"[{\"abrt\":500}]", "did you mean 'abort'?"},
+        {"[{\"abort\":200}]", "abort"},
+        {"[{\"abort\":500,\"delay\":\"1s\"}]", "a fault is one of delay, abort, reset"},
+        {"[{}]", "a fault is one of"},
+        {"[5]", ""},
+        {"[{\"delay\":\"${HOME}\"}]", ""},
+    };
+    struct stage *s = stage_new(&(struct stage_conf){0});
+    struct nr_err err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < NR_COUNT(cases); i++) {
+        assert_int_equal(nr_gateway_route_fault(s->gateway, NR_SPAN("/*"),
+                                                nr_span_of(cases[i].text), UINT64_MAX, &err),
+                         NR_EINVAL);
+        assert_non_null(strstr(err.text, cases[i].why));
+    }
+    assert_int_equal(nr_gateway_route_fault(s->gateway, NR_SPAN("/b"),
+                                            NR_SPAN("[{\"reset\":true}]"), UINT64_MAX, &err),
+                     NR_ENOENT);
+    stage_done(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -467,6 +567,9 @@ int main(void)
         cmocka_unit_test(test_a_reset),
         cmocka_unit_test(test_bandwidth),
         cmocka_unit_test(test_chance),
+        cmocka_unit_test(test_faults_by_hand),
+        cmocka_unit_test(test_faults_that_go_while_a_request_is_held),
+        cmocka_unit_test(test_faults_that_are_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -403,6 +403,16 @@ uint32_t nr_io_accept_paused(const struct nr_io *io)
     return nr_cell32_get(&io->accept_paused);
 }
 
+void nr_io_lag(const struct nr_io *io, struct nr_hist *to)
+{
+    nr_hist_merge(to, &io->lag_us);
+}
+
+uint64_t nr_io_cpu_ns(const struct nr_io *io)
+{
+    return io->backend->cpu_ns != NULL ? io->backend->cpu_ns(io) : 0;
+}
+
 uint32_t nr_io_outstanding(const struct nr_io *io)
 {
     return io->outstanding + atomic_load_explicit(&io->posted, memory_order_relaxed);

@@ -23,6 +23,7 @@
 
 #include <stdatomic.h>
 
+#include "base/hist.h"
 #include "io/io.h"
 #include "io/timers.h"
 
@@ -74,7 +75,8 @@ struct nr_io_backend {
                               char **ret_bytes, size_t *ret_len, struct nr_err *err);
     void (*signal)(struct nr_io *io, struct nr_signal *signal);
     void (*run)(struct nr_io *io);
-    void (*stop)(struct nr_io *io); /* from any thread */
+    void (*stop)(struct nr_io *io);             /* from any thread */
+    uint64_t (*cpu_ns)(const struct nr_io *io); /* from any thread; NULL: not known */
 };
 
 struct nr_io {
@@ -89,6 +91,7 @@ struct nr_io {
     struct nr_op shortage;    /* internal: asks them */
     uint64_t accept_pauses;   /* cells */
     uint32_t accept_paused;
+    struct nr_hist lag_us; /* cells; filled by back ends that look */
     /* For the watchdog: what runs now (NULL: nothing), and a number that changes with each. */
     _Atomic(const struct nr_op_kind *) running;
     _Atomic uint32_t runs;

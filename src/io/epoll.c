@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@
 enum { BUDGET = 256, TAG_WATCH = 1 };
 
 static const uint64_t wall_refresh_ns = 1000 * 1000;
+static const uint64_t probe_every_ns = 250u * 1000 * 1000;
 
 /* ---- clocks ---- */
 
@@ -236,14 +238,42 @@ void nr_epoll_turn(struct nr_io *io, uint64_t wait_max_ns)
     nr_engine_drain(&e->base, BUDGET);
 }
 
+/* How late a timer is tells how late everything else in this turn is. It is due at a tick, since
+ * the wheel would round it up to one. */
+static void arm_probe(struct nr_epoll *e)
+{
+    uint64_t at_ns = e->base.now_ns + probe_every_ns;
+
+    nr_timer_arm(&e->base, &e->probe, at_ns - at_ns % NR_TIMERS_TICK_NS);
+}
+
+static void on_probe(struct nr_op *op)
+{
+    struct nr_epoll *e = nr_container_of(op, struct nr_epoll, probe.op);
+    uint64_t due_ns = e->probe.at_ns;
+
+    nr_hist_add(&e->base.lag_us, e->base.now_ns > due_ns ? (e->base.now_ns - due_ns) / 1000 : 0);
+    arm_probe(e);
+}
+
+static const struct nr_op_kind probe_kind = {on_probe, "io.probe"};
+
+/* The clock of the thread that runs the engine may be read by others as long as it lives. */
 static void run(struct nr_io *io)
 {
     struct nr_epoll *e = nr_epoll_of(io);
     struct nr_watchdog *watchdog = e->conf.stalled != NULL ? nr_watchdog_new(e) : NULL;
+    clockid_t clock;
 
+    if (pthread_getcpuclockid(pthread_self(), &clock) == 0)
+        atomic_store(&e->cpu_clock, clock);
+    update_clock(e);
+    arm_probe(e);
     while (!atomic_load_explicit(&e->stopping, memory_order_relaxed))
         nr_epoll_turn(io, UINT64_MAX);
     atomic_store(&e->stopping, false); /* it may be run anew */
+    atomic_store(&e->cpu_clock, 0);
+    nr_timer_disarm(&e->base, &e->probe);
     nr_watchdog_free(watchdog);
 }
 
@@ -253,6 +283,17 @@ static void stop(struct nr_io *io)
 
     atomic_store(&e->stopping, true);
     wake(e);
+}
+
+static uint64_t cpu_ns(const struct nr_io *io)
+{
+    const struct nr_epoll *e = nr_container_of(io, const struct nr_epoll, base);
+    clockid_t clock = atomic_load(&e->cpu_clock);
+    struct timespec t;
+
+    if (clock == 0 || clock_gettime(clock, &t) != 0) /* the thread may have ended */
+        return 0;
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 static void cancel(struct nr_io *io, struct nr_op *op)
@@ -298,6 +339,7 @@ static const struct nr_io_backend backend = {
     .signal = nr_epoll_signal,
     .run = run,
     .stop = stop,
+    .cpu_ns = cpu_ns,
 };
 
 /* ---- birth and death ---- */
@@ -342,6 +384,7 @@ enum nr_code nr_io_new_epoll(const struct nr_epoll_conf *conf, struct nr_io **re
     }
     nr_link_init(&e->slots);
     nr_epoll_signal_init(e);
+    nr_engine_internal_timer_init(&e->probe, &probe_kind);
     *ret_io = &e->base;
     return NR_OK;
 }

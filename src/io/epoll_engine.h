@@ -54,7 +54,8 @@ struct nr_epoll {
     struct nr_workpool *pool;
     struct nr_link signals; /* struct nr_signal that wait */
     struct nr_watch signal_watch;
-    struct nr_watch wake; /* of the wake-up descriptor: has nothing to do */
+    struct nr_timer probe; /* internal: how late are we? */
+    struct nr_watch wake;  /* of the wake-up descriptor: has nothing to do */
     struct nr_epoll_young young[NR_EPOLL_YOUNG_MAX]; /* a ring; see epoll_sock.c */
     uint32_t young_first;                            /* the oldest; modulo its size the index */
     uint32_t young_end;
@@ -63,6 +64,7 @@ struct nr_epoll {
     _Alignas(NR_CACHE_LINE_BYTES) _Atomic(struct nr_link *) mailbox; /* newest first */
     _Atomic bool sleeping;
     _Atomic bool stopping;
+    _Atomic clockid_t cpu_clock; /* of the thread that runs it; 0: none does */
 
     _Alignas(NR_CACHE_LINE_BYTES) struct epoll_event events[NR_EPOLL_EVENTS];
 };

@@ -296,6 +296,14 @@ void nr_io_short_of_files(struct nr_io *io);
 uint64_t nr_io_accept_pauses(const struct nr_io *io);
 uint32_t nr_io_accept_paused(const struct nr_io *io);
 
+/* How late the loop was, whenever it looked (four times a second while it runs): what any event had
+ * to wait for its callback. Added to `to`, which is the caller's alone. Any thread. */
+struct nr_hist;
+void nr_io_lag(const struct nr_io *io, struct nr_hist *to);
+
+/* CPU time of the thread that runs it; 0: not known, or it does not run. Any thread. */
+uint64_t nr_io_cpu_ns(const struct nr_io *io);
+
 /* Operations and timers outstanding: 0 before nr_io_free, or something leaked. */
 uint32_t nr_io_outstanding(const struct nr_io *io);
 

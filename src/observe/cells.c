@@ -46,6 +46,7 @@ static void free_service(struct nr_service_cells *service)
 {
     if (service == NULL)
         return;
+    free(service->duration_us);
     for (uint32_t chunk = 0; chunk < NR_ROSTER_CHUNKS; chunk++) {
         for (uint32_t i = 0; service->chunks[chunk] != NULL && i < nr_roster_chunk_places(chunk);
              i++)
@@ -197,16 +198,20 @@ static struct nr_route_cells *use_route(struct nr_cells *cells, uint32_t row)
     return cells->routes[row];
 }
 
+static struct nr_service_cells *use_service(struct nr_cells *cells, uint32_t service)
+{
+    if (nr_unlikely(cells->services[service] == NULL))
+        __atomic_store_n(&cells->services[service], zeroed(1, sizeof(struct nr_service_cells)),
+                         __ATOMIC_RELEASE);
+    return cells->services[service];
+}
+
 static struct nr_instance_cells *make_row(struct nr_cells *cells, uint32_t service, uint32_t id)
 {
     uint32_t place = nr_roster_place(id), chunk = nr_roster_chunk(place);
-    struct nr_service_cells *of = cells->services[service];
+    struct nr_service_cells *of = use_service(cells, service);
     struct nr_instance_cells *row = zeroed(1, sizeof(*row)), **rows;
 
-    if (of == NULL) {
-        of = zeroed(1, sizeof(*of));
-        __atomic_store_n(&cells->services[service], of, __ATOMIC_RELEASE);
-    }
     rows = of->chunks[chunk];
     if (rows == NULL) {
         rows = zeroed(nr_roster_chunk_places(chunk), sizeof(struct nr_instance_cells *));
@@ -308,6 +313,24 @@ static void count_tcp(struct nr_cells *cells, const struct nr_record *record)
     nr_cell_add(&row->sent_bytes, record->sent_bytes);
 }
 
+/* A tunnel's length is its users' business; it would drown the answers' times. */
+static bool is_timed(const struct nr_record *record)
+{
+    return (record->flags & NR_RECORD_TUNNEL) == 0;
+}
+
+static void count_of_service(struct nr_cells *cells, const struct nr_record *record)
+{
+    struct nr_service_cells *row;
+
+    if (record->service >= cells->names->service_count)
+        return;
+    row = use_service(cells, record->service);
+    nr_cell_add(&row->requests[nr_status_class(record->status)], 1);
+    if (is_timed(record))
+        add_duration(&row->duration_us, record->total_us);
+}
+
 static void count_request(struct nr_cells *cells, const struct nr_record *record)
 {
     struct nr_route_cells *row = use_route(cells, nr_cells_route(cells, record->route));
@@ -316,8 +339,8 @@ static void count_request(struct nr_cells *cells, const struct nr_record *record
     nr_cell_add(&row->requests[method][nr_status_class(record->status)], 1);
     nr_cell_add(&row->received_bytes, record->received_bytes);
     nr_cell_add(&row->sent_bytes, record->sent_bytes);
-    /* A tunnel's length is its users' business; it would drown the answers' times. */
-    if ((record->flags & NR_RECORD_TUNNEL) == 0)
+    count_of_service(cells, record);
+    if (is_timed(record))
         add_duration(&row->duration_us, record->total_us);
     else
         nr_cell_add(&cells->tunnels, 1);
@@ -390,8 +413,15 @@ static void merge_instance(struct nr_cells *to, const struct nr_instance_cells *
 
 static void merge_service(struct nr_cells *to, const struct nr_cells *from, uint32_t service)
 {
+    const struct nr_service_cells *cells =
+        __atomic_load_n(&from->services[service], __ATOMIC_ACQUIRE);
     const struct nr_roster *roster = from->names->services[service].instances;
     uint32_t count = roster != NULL ? nr_roster_count(roster) : 0;
+
+    if (cells == NULL)
+        return;
+    merge(use_service(to, service)->requests, cells->requests, NR_CLASSES);
+    merge_duration(&use_service(to, service)->duration_us, &cells->duration_us);
 
     for (uint32_t place = 0; place < count; place++) {
         const struct nr_instance_cells *row = row_at(from, service, place);

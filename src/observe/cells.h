@@ -68,8 +68,11 @@ struct nr_instance_cells {
     struct nr_hist *duration_us; /* to the head, of ANSWERED */
 };
 
-/* The rows of a service, by place in its roster; each level is published with release. */
+/* Of a service. The rows of its instances by place in its roster; each level is published with
+ * release. */
 struct nr_service_cells {
+    uint64_t requests[NR_CLASSES]; /* that were meant for it, whoever answered */
+    struct nr_hist *duration_us;   /* as of a route */
     struct nr_instance_cells **chunks[NR_ROSTER_CHUNKS];
 };
 

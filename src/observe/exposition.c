@@ -7,10 +7,10 @@
 #include "observe/exposition.h"
 
 #include "base/compiler.h"
-#include "io/process.h"
 #include "observe/access_log.h"
 #include "observe/expo.h"
 #include "observe/expo_limits.h"
+#include "observe/expo_machine.h"
 #include "observe/overrides.h"
 #include "observe/policies.h"
 #include "observe/record_json.h"
@@ -72,6 +72,32 @@ static void requests(struct nr_expo *expo, const struct nr_cells *sum)
 
         if (is_shown(sum, row))
             nr_expo_hist(expo, labels, 1, nr_cells_of_route(sum, row)->duration_us);
+    }
+}
+
+/* As its callers see it: repeats within a request are not counted, what naru answered in its place
+ * is. */
+static void services_red(struct nr_expo *expo, const struct nr_cells *sum)
+{
+    nr_expo_family(expo, "naru_service_requests", NR_EXPO_COUNTER,
+                   "Requests finished that were meant for a service, by class of the status "
+                   "answered; repeats are not counted.");
+    for (uint32_t i = 0; i < sum->names->service_count; i++)
+        for (uint32_t class = 0; class < NR_CLASSES && sum->services[i] != NULL; class ++) {
+            const struct nr_label labels[] = {{"service", nr_names_service(sum->names, i)},
+                                              {"class", class_name(class)}};
+
+            if (sum->services[i]->requests[class] > 0)
+                nr_expo_u64(expo, labels, NR_COUNT(labels), sum->services[i]->requests[class]);
+        }
+    nr_expo_family(expo, "naru_service_request_duration_seconds", NR_EXPO_HISTOGRAM,
+                   "Time of these requests from their first byte to the end of the answer, repeats "
+                   "included; no tunnels.");
+    for (uint32_t i = 0; i < sum->names->service_count; i++) {
+        const struct nr_label labels[] = {{"service", nr_names_service(sum->names, i)}};
+
+        if (sum->services[i] != NULL && labels[0].value.len > 0)
+            nr_expo_hist(expo, labels, 1, sum->services[i]->duration_us);
     }
 }
 
@@ -388,19 +414,6 @@ static void connections(struct nr_expo *expo, const struct nr_exposition *of)
     nr_expo_u64(expo, NULL, 0, sum.active);
 }
 
-static void sockets(struct nr_expo *expo, const struct nr_exposition *of)
-{
-    nr_expo_family(expo, "naru_sockets_open", NR_EXPO_GAUGE,
-                   "Sockets of a worker, to clients and services.");
-    for (uint32_t i = 0; i < of->worker_count; i++) {
-        char number[12];
-        struct nr_label label = {"worker", {number, 0}};
-
-        label.value.len = (size_t)snprintf(number, sizeof(number), "%u", i);
-        nr_expo_u64(expo, &label, 1, nr_io_socket_count(of->engines[i]));
-    }
-}
-
 static void accepting(struct nr_expo *expo, const struct nr_exposition *of)
 {
     uint64_t pauses = 0, paused = 0;
@@ -428,25 +441,6 @@ static void logs(struct nr_expo *expo, const struct nr_exposition *of)
         nr_expo_u64(expo, &access, 1, nr_logpipe_dropped(of->access_log));
     if (of->program_log != NULL)
         nr_expo_u64(expo, &program, 1, nr_logpipe_dropped(of->program_log));
-}
-
-static void process(struct nr_expo *expo)
-{
-    struct nr_process_stats stats;
-
-    nr_process_stats(&stats);
-    nr_expo_family(expo, "process_cpu_seconds", NR_EXPO_COUNTER, "CPU time, user and system.");
-    nr_expo_real(expo, NULL, 0, stats.cpu_s);
-    nr_expo_family(expo, "process_start_time_seconds", NR_EXPO_GAUGE, "Start, since the epoch.");
-    nr_expo_real(expo, NULL, 0, stats.started_s);
-    nr_expo_family(expo, "process_resident_memory_bytes", NR_EXPO_GAUGE, "Resident memory.");
-    nr_expo_u64(expo, NULL, 0, stats.resident_bytes);
-    nr_expo_family(expo, "process_virtual_memory_bytes", NR_EXPO_GAUGE, "Virtual memory.");
-    nr_expo_u64(expo, NULL, 0, stats.virtual_bytes);
-    nr_expo_family(expo, "process_open_fds", NR_EXPO_GAUGE, "Open file descriptors.");
-    nr_expo_u64(expo, NULL, 0, stats.open_files);
-    nr_expo_family(expo, "process_max_fds", NR_EXPO_GAUGE, "Limit of open file descriptors.");
-    nr_expo_u64(expo, NULL, 0, stats.files_max);
 }
 
 static void control(struct nr_expo *expo, const struct nr_exposition *of)
@@ -486,6 +480,7 @@ char *nr_exposition_text(const struct nr_exposition *of, bool open_metrics, size
         struct nr_cells *sum = nr_observe_sum(of->observe);
 
         requests(&expo, sum);
+        services_red(&expo, sum);
         bytes_of_routes(&expo, sum);
         reasons(&expo, sum);
         tcp(&expo, sum);
@@ -505,11 +500,12 @@ char *nr_exposition_text(const struct nr_exposition *of, bool open_metrics, size
     }
     if (of->worker_count > 0) {
         connections(&expo, of);
-        sockets(&expo, of);
+        nr_expo_workers(&expo, of->engines, of->worker_count);
         accepting(&expo, of);
     }
     logs(&expo, of);
-    process(&expo);
+    nr_expo_process(&expo);
+    nr_expo_machine(&expo);
     nr_expo_end(&expo);
     return nr_strbuf_take(&expo.out, ret_len);
 }

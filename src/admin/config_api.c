@@ -134,21 +134,50 @@ static void refuse_version(struct nr_admin_call *call, struct nr_span version)
                      (int)version.len, version.ptr);
 }
 
+/* The version's configuration is there again, for as long as this takes. */
+static void seen(void *ctx, const struct nr_config_outcome *outcome)
+{
+    struct nr_admin_call *call = ctx;
+    struct nr_span wanted = nr_admin_path_param(call, 0);
+
+    if (outcome->config != NULL)
+        show(call, outcome->config, (uint32_t)strtoul(wanted.ptr, NULL, 10));
+    else if (outcome->result == NR_CONFIG_UNKNOWN) /* it went while we waited */
+        refuse_version(call, wanted);
+    else
+        nr_admin_problem(call, 503, "not_now", "the version cannot be loaded now: ask again");
+    nr_admin_answer_now(call);
+}
+
+static void look_at(struct nr_admin_call *call, uint32_t number)
+{
+    struct nr_config_control *control = call->admin->setup.control;
+    const struct nr_config_change change = {.source = "api", .version = number, .look = true};
+
+    nr_admin_wait(call);
+    control->change(control, &change, seen, call);
+}
+
 void nr_admin_config_version(struct nr_admin_call *call)
 {
     struct nr_config_version versions[NR_CONFIG_VERSIONS_MAX];
     uint32_t count = versions_of(call, versions);
     struct nr_span wanted = nr_admin_path_param(call, 0);
-    char number[16];
+    uint32_t number = 0; /* that no version has */
 
     for (uint32_t i = 0; i < count; i++) {
-        snprintf(number, sizeof(number), "%u", versions[i].number);
-        if (nr_span_eq(nr_span_of(number), wanted)) {
-            show(call, versions[i].config, versions[i].number);
-            return;
-        }
+        char text[16];
+
+        snprintf(text, sizeof(text), "%u", versions[i].number);
+        if (nr_span_eq(nr_span_of(text), wanted))
+            number = versions[i].number;
     }
-    refuse_version(call, wanted);
+    if (number == 0)
+        refuse_version(call, wanted);
+    else if (number == versions[0].number)
+        show(call, call->admin->setup.config, number);
+    else
+        look_at(call, number);
 }
 
 /* ---- diagnostics ---- */

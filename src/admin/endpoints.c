@@ -148,7 +148,7 @@ const struct nr_admin_endpoint nr_admin_endpoints[] = {
      .gives = &nr_admin_config_versions_shape},
     {NR_METHOD_GET, "/v1/config/versions/{version}", NULL, "getConfigVersion",
      "One version, with defaults and without secrets.", nr_admin_config_version,
-     .gives_type = "application/yaml", .problems = "404"},
+     .gives_type = "application/yaml", .problems = "404 503"},
 };
 
 /* clang-format on */

@@ -30,7 +30,13 @@ void nr_cli_files_done(struct nr_cli_files *files)
     for (uint32_t i = 0; i < files->count; i++)
         free(files->paths[i]);
     free(files->paths);
+    nr_original_unref(files->original);
     *files = (struct nr_cli_files){0};
+}
+
+static struct nr_original *original_of(struct nr_cli_files *files)
+{
+    return files == NULL ? NULL : files->original;
 }
 
 static enum nr_code read_file(void *arg, const char *path, size_t bytes_max, struct nr_arena *arena,
@@ -45,6 +51,8 @@ static enum nr_code read_file(void *arg, const char *path, size_t bytes_max, str
         return code;
     *ret_bytes = nr_arena_dup(arena, (struct nr_span){bytes, len});
     free(bytes);
+    if (original_of(arg) != NULL)
+        nr_original_add_file(original_of(arg), path, *ret_bytes);
     return NR_OK;
 }
 
@@ -81,12 +89,18 @@ static enum nr_code list_files(void *arg, const char *directory, struct nr_arena
         return code;
     *ret_names = listing.names;
     *ret_count = listing.count;
+    if (original_of(arg) != NULL)
+        nr_original_add_listing(original_of(arg), directory, listing.names, listing.count);
     return NR_OK;
 }
 
 static const char *environment(void *arg, const char *name)
 {
-    return getenv(name);
+    const char *value = getenv(name);
+
+    if (original_of(arg) != NULL)
+        nr_original_add_variable(original_of(arg), name, value);
+    return value;
 }
 
 static const struct nr_config_source source = {
@@ -180,15 +194,34 @@ int nr_cli_load_quietly(const char *path, struct nr_diags *diags, struct nr_conf
     return code == NR_OK ? NR_EXIT_OK : NR_EXIT_CONFIG;
 }
 
+/* Text that no file holds. Its name is what diagnostics call it. */
+static enum nr_code load_text(const char *name, struct nr_span text,
+                              const struct nr_config_source *noting, struct nr_diags *diags,
+                              struct nr_config **ret_config)
+{
+    if (original_of(noting->arg) != NULL)
+        nr_original_add_file(original_of(noting->arg), name, text);
+    return nr_config_load_bytes(nr_section_roots, NR_SECTION_COUNT, noting, name, text, diags,
+                                ret_config);
+}
+
 enum nr_code nr_cli_reload(const char *path, const struct nr_span *text, struct nr_cli_files *files,
                            struct nr_diags *diags, struct nr_config **ret_config)
 {
     const struct nr_config_source noting = source_noting(files);
 
-    if (text != NULL)
-        return nr_config_load_bytes(nr_section_roots, NR_SECTION_COUNT, &noting, "configuration",
-                                    *text, diags, ret_config);
-    return nr_config_load(nr_section_roots, NR_SECTION_COUNT, &noting, path, diags, ret_config);
+    if (text == NULL)
+        return nr_config_load(nr_section_roots, NR_SECTION_COUNT, &noting, path, diags, ret_config);
+    return load_text("configuration", *text, &noting, diags, ret_config);
+}
+
+enum nr_code nr_cli_load_original(const struct nr_original *original, struct nr_diags *diags,
+                                  struct nr_config **ret_config)
+{
+    const struct nr_config_source then = nr_original_source(original);
+
+    return nr_config_load(nr_section_roots, NR_SECTION_COUNT, &then, nr_original_path(original),
+                          diags, ret_config);
 }
 
 /* JSON strings are YAML; a dollar sign would be a variable. */
@@ -204,8 +237,9 @@ static void put_quoted(struct nr_strbuf *out, const char *text)
 }
 
 int nr_cli_load_to(const char *to, const char *listen, const char *admin,
-                   struct nr_config **ret_config)
+                   struct nr_cli_files *files, struct nr_config **ret_config)
 {
+    const struct nr_config_source noting = source_noting(files);
     struct nr_strbuf text = {0};
     struct nr_arena arena;
     struct nr_diags diags;
@@ -222,8 +256,7 @@ int nr_cli_load_to(const char *to, const char *listen, const char *admin,
 
     nr_arena_init(&arena, NULL, 0);
     nr_diags_init(&diags, &arena, 0);
-    code = nr_config_load_bytes(nr_section_roots, NR_SECTION_COUNT, &source, "command line",
-                                nr_strbuf_span(&text), &diags, ret_config);
+    code = load_text("command line", nr_strbuf_span(&text), &noting, &diags, ret_config);
     /* Lines and columns of a text that nobody wrote would only mislead. */
     for (uint32_t i = 0; i < diags.count; i++)
         fprintf(stderr, "naru serve: %s: %s\n", diags.items[i].path, diags.items[i].text);

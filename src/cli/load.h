@@ -5,6 +5,7 @@
 
 #include "base/strbuf.h"
 #include "config/config.h"
+#include "config/original.h"
 
 #define NR_CONFIG_PATH_DEFAULT "naru.yaml"
 
@@ -12,6 +13,8 @@
 struct nr_cli_files {
     char **paths; /* owned */
     uint32_t count;
+    struct nr_original
+        *original; /* owned; set beforehand: keeps what is read. NULL: nothing does */
 };
 void nr_cli_files_done(struct nr_cli_files *files);
 
@@ -42,9 +45,13 @@ int nr_cli_load_files(const char *path, struct nr_cli_files *files, struct nr_co
 enum nr_code nr_cli_reload(const char *path, const struct nr_span *text, struct nr_cli_files *files,
                            struct nr_diags *diags, struct nr_config **ret_config) NR_MUST_USE;
 
+/* Load one that was loaded before, as it was then. */
+enum nr_code nr_cli_load_original(const struct nr_original *original, struct nr_diags *diags,
+                                  struct nr_config **ret_config) NR_MUST_USE;
+
 /* The configuration that --to stands for. */
 int nr_cli_load_to(const char *to, const char *listen, const char *admin,
-                   struct nr_config **ret_config);
+                   struct nr_cli_files *files, struct nr_config **ret_config);
 
 /* Print diagnostics on stderr; how many there are of each kind, when there are many. */
 void nr_cli_print_diags(const struct nr_diags *diags);

@@ -19,7 +19,7 @@ static int load(struct nr_serve *serve, const struct nr_args *args, struct nr_cl
             fputs("naru serve: --to stands for a file: give one of --to and --config\n", stderr);
             return NR_EXIT_USAGE;
         }
-        return nr_cli_load_to(args->values[TO], args->values[LISTEN], args->values[ADMIN],
+        return nr_cli_load_to(args->values[TO], args->values[LISTEN], args->values[ADMIN], files,
                               ret_config);
     }
     if (args->values[LISTEN] != NULL || args->values[ADMIN] != NULL) {
@@ -44,6 +44,7 @@ int nr_cmd_serve(const struct nr_args *args)
 
     if (serve == NULL)
         return NR_EXIT_FAILURE;
+    nr_process_keep_no_memory();
     serve->notify = getenv("NOTIFY_SOCKET");
     serve->inherited = calloc(NR_INHERITED_MAX, sizeof(*serve->inherited));
     if (serve->inherited == NULL) {
@@ -52,9 +53,12 @@ int nr_cmd_serve(const struct nr_args *args)
     }
     serve->inherited_count = nr_inherited_sockets(serve->inherited, NR_INHERITED_MAX);
     serve->ready_fd = nr_inherited_ready_fd();
+    files.original = nr_original_new();
     code = load(serve, args, &files);
-    if (code == NR_EXIT_OK)
+    if (code == NR_EXIT_OK) {
+        nr_serve_reload_init(serve, files.original);
         code = nr_serve_start(serve);
+    }
     if (code == NR_EXIT_OK) {
         nr_serve_watch_files(serve, &files);
         nr_notify_ready(serve->notify);

@@ -40,18 +40,34 @@ enum { NR_SIGNALS = 4 };
 
 struct nr_reload_job;
 
+struct nr_serve_version {
+    struct nr_config_version told;
+    struct nr_original *original; /* our reference */
+};
+
 /* Other configurations: serve_reload.c, serve_watch.c. */
 struct nr_reload_state {
     struct nr_config_control control;
     const char *path;       /* the file; NULL: there is none to load again */
     struct nr_link waiting; /* jobs */
     struct nr_reload_job *running;
-    struct nr_config_version versions[NR_CONFIG_VERSIONS_MAX]; /* newest first; own references */
+    struct nr_serve_version versions[NR_CONFIG_VERSIONS_MAX]; /* newest first */
     uint32_t version_count;
     struct nr_cli_files watched; /* what the configuration in force was read from */
     struct nr_timer look;
     uint64_t stamp_seen, stamp_loaded;
     bool looking;
+};
+
+/* Memory of what was: serve_tidy.c. */
+struct nr_tidy_state {
+    struct nr_config **leaving; /* our references */
+    uint32_t count, cap;
+    struct nr_timer look;
+    uint32_t pause_ms; /* before that look */
+    struct nr_work trim;
+    bool freed; /* something was, since the last trim began */
+    bool last;  /* that look is the last */
 };
 
 struct nr_serve;
@@ -83,6 +99,7 @@ struct nr_serve {
     struct nr_observe_names *next_names; /* while workers go over to another configuration */
     const char *notify;                  /* the service manager's socket; NULL: nobody listens */
     struct nr_reload_state reload;
+    struct nr_tidy_state tidy;
     struct nr_inherited *inherited; /* sockets that we were started with */
     uint32_t inherited_count;
     int ready_fd;                   /* our predecessor waits there; -1: nobody does */
@@ -128,10 +145,25 @@ int nr_serve_start(struct nr_serve *serve);
 void nr_serve_watch_signals(struct nr_serve *serve);
 
 /* serve_reload.c. _init when there is a configuration; _done when control has ended. */
-void nr_serve_reload_init(struct nr_serve *serve);
+void nr_serve_reload_init(struct nr_serve *serve, struct nr_original *original);
 void nr_serve_reload_done(struct nr_serve *serve);
 void nr_serve_reload_file(struct nr_serve *serve, const char *source);
-void nr_serve_note_version(struct nr_serve *serve, const char *source);
+
+/* serve_versions.c. A version found is the caller's reference; NULL: not kept. */
+uint32_t nr_serve_version(const struct nr_serve *serve); /* in force */
+void nr_serve_note_version(struct nr_serve *serve, const char *source,
+                           struct nr_original *original); /* PACKED */
+struct nr_original *nr_serve_find_version(const struct nr_serve *serve, uint32_t number);
+uint32_t nr_serve_list_versions(const struct nr_serve *serve, struct nr_config_version *to,
+                                uint32_t max);
+void nr_serve_forget_versions(struct nr_serve *serve);
+
+/* serve_tidy.c: give memory back, soon, when nobody uses this configuration any more (takes the
+ * reference over), or when something large was freed (NULL). */
+void nr_serve_tidy_init(struct nr_serve *serve);
+void nr_serve_tidy(struct nr_serve *serve, struct nr_config *config);
+void nr_serve_tidy_stop(struct nr_serve *serve);
+void nr_serve_tidy_done(struct nr_serve *serve);
 
 /* serve_watch.c: these are the files now, taken over; look at them if the configuration says so. */
 void nr_serve_watch_files(struct nr_serve *serve, struct nr_cli_files *files);

@@ -5,8 +5,7 @@
  *      '- not tried     '----- refused -----'---- refused: the old one stays, one line says why
  *
  * Loading reads files and parses on a pool thread, because control has health checks to run; the
- * rest is control's. The last ten configurations are kept as they were loaded, so going back needs
- * neither files nor environment. */
+ * rest is control's. What it was read from is kept for ten versions (serve_versions.c). */
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -30,9 +29,10 @@ struct nr_reload_job {
     nr_config_changed_fn done;
     void *ctx;
     struct nr_work work;
-    struct nr_config *config;    /* our reference, once loaded */
-    struct nr_config *before;    /* our reference, once it is its turn */
-    struct nr_admin_token token; /* that the configuration names */
+    struct nr_original *original; /* our reference: to load from, if one was there before */
+    struct nr_config *config;     /* our reference, once loaded */
+    struct nr_config *before;     /* our reference, once it is its turn */
+    struct nr_admin_token token;  /* that the configuration names */
     struct nr_cli_files files;
     struct nr_arena arena; /* of the diagnostics */
     struct nr_diags diags;
@@ -63,7 +63,7 @@ static void finish(struct nr_reload_job *job, enum nr_config_result result)
     struct nr_serve *serve = job->serve;
     struct nr_config_outcome outcome = {
         .result = result,
-        .version = serve->reload.versions[0].number,
+        .version = nr_serve_version(serve),
         .changes = job->changes.ptr != NULL ? job->changes.ptr : "",
         .diags = &job->diags,
         .findings = job->change.dry_run ? &job->findings : NULL,
@@ -71,13 +71,16 @@ static void finish(struct nr_reload_job *job, enum nr_config_result result)
         .before = job->before,
     };
 
-    if (!serve->draining)
+    if (!serve->draining && !job->change.look)
         nr_notify_ready(serve->notify);
     if (job->done != NULL)
         job->done(job->ctx, &outcome);
     serve->reload.running = NULL;
+    if (job->before != NULL) /* something was loaded, or tried to be */
+        nr_serve_tidy(serve, NULL);
     nr_config_unref(job->config);
     nr_config_unref(job->before);
+    nr_original_unref(job->original);
     nr_cli_files_done(&job->files);
     nr_strbuf_done(&job->changes);
     nr_arena_done(&job->arena);
@@ -102,7 +105,7 @@ static void refuse(struct nr_reload_job *job)
     struct nr_serve *serve = job->serve;
     const struct nr_log_field fields[] = {
         {"source", nr_span_of(job->change.source), 0},
-        {"version", {NULL, 0}, serve->reload.versions[0].number},
+        {"version", {NULL, 0}, nr_serve_version(serve)},
         {NULL, {NULL, 0}, 0},
     };
     char line[NR_ERR_TEXT_BYTES], more[32] = "";
@@ -110,7 +113,7 @@ static void refuse(struct nr_reload_job *job)
     drop_config(job);
     if (job->diags.errors > 1)
         snprintf(more, sizeof(more), " (and %u more)", job->diags.errors - 1);
-    if (!job->change.dry_run)
+    if (!job->change.dry_run && !job->change.look)
         nr_log_write(&serve->log, NR_LOG_ERROR, fields,
                      "configuration refused, the old one stays: %s%s",
                      first_error(&job->diags, line, sizeof(line)), more);
@@ -181,29 +184,13 @@ static void tell_of_restart(const struct nr_reload_job *job)
             nr_log_write(&job->serve->log, NR_LOG_WARN, NULL, "%s", job->diags.items[i].text);
 }
 
-void nr_serve_note_version(struct nr_serve *serve, const char *source)
-{
-    struct nr_config_version *versions = serve->reload.versions;
-    uint32_t last = NR_CONFIG_VERSIONS_MAX - 1;
-    uint32_t number = versions[0].number + 1;
-
-    nr_config_unref(versions[last].config);
-    memmove(versions + 1, versions, last * sizeof(*versions));
-    versions[0] = (struct nr_config_version){.number = number,
-                                             .wall_ns = nr_process_wall_ns(),
-                                             .source = source,
-                                             .config = nr_config_ref(serve->config)};
-    if (serve->reload.version_count < NR_CONFIG_VERSIONS_MAX)
-        serve->reload.version_count++;
-}
-
 static void tell_applied(struct nr_reload_job *job)
 {
     struct nr_serve *serve = job->serve;
     uint64_t took_ns = nr_io_clock_ns(serve->control) - job->started_ns;
     const struct nr_log_field fields[] = {
         {"source", nr_span_of(job->change.source), 0},
-        {"version", {NULL, 0}, serve->reload.versions[0].number},
+        {"version", {NULL, 0}, nr_serve_version(serve)},
         {"took_us", {NULL, 0}, (int64_t)(took_ns / 1000)},
         {NULL, {NULL, 0}, 0},
     };
@@ -233,10 +220,11 @@ static void switched(void *ctx)
         nr_log_write(&serve->log, NR_LOG_WARN, NULL,
                      "admin.token is gone, but other machines reach the admin listener until a "
                      "restart: the token before stays");
-    nr_serve_note_version(serve, job->change.source);
+    nr_serve_note_version(serve, job->change.source,
+                          job->original != NULL ? job->original : job->files.original);
     tell_applied(job);
     tell_of_restart(job);
-    nr_config_unref(before);
+    nr_serve_tidy(serve, before);
     if (job->text == NULL && job->change.version == 0)
         nr_serve_watch_files(serve, &job->files);
     finish(job, NR_CONFIG_APPLIED);
@@ -275,24 +263,35 @@ static void prepared(void *ctx, struct nr_gateway_plan *plan, const struct nr_er
     nr_gateway_switch(plan, switched, job);
 }
 
+static enum nr_code read_config(struct nr_reload_job *job)
+{
+    const struct nr_span *text = job->change.text.ptr != NULL ? &job->change.text : NULL;
+
+    if (job->original != NULL)
+        return nr_cli_load_original(job->original, &job->diags, &job->config);
+    job->files.original = nr_original_new();
+    return nr_cli_reload(job->serve->reload.path, text, &job->files, &job->diags, &job->config);
+}
+
 /* On a pool thread: whatever reads files or takes long. */
 static void load(struct nr_work *work)
 {
     struct nr_reload_job *job = nr_container_of(work, struct nr_reload_job, work);
-    struct nr_span text = job->change.text;
     struct nr_err err = {0};
 
-    if (job->config == NULL &&
-        nr_cli_reload(job->serve->reload.path, text.ptr != NULL ? &text : NULL, &job->files,
-                      &job->diags, &job->config) != NR_OK) {
+    if (read_config(job) != NR_OK) {
         job->config = NULL;
         return;
     }
+    if (job->change.look)
+        return;
     if (nr_admin_token_load(nr_admin_conf_of(job->config), &job->token, &err) != NR_OK) {
         add_error(job, err.text);
         drop_config(job);
     } else if (job->change.dry_run) {
         nr_review(job->config, &job->findings);
+    } else if (job->original == NULL) {
+        nr_original_pack(job->files.original);
     }
 }
 
@@ -317,32 +316,25 @@ static void loaded(struct nr_op *op)
     }
     if (job->config == NULL)
         refuse(job);
+    else if (job->change.look)
+        finish(job, NR_CONFIG_APPLIED);
     else
         nr_gateway_prepare(job->serve->gateway, job->config, prepared, job);
-}
-
-static void find_version(struct nr_reload_job *job)
-{
-    const struct nr_reload_state *reload = &job->serve->reload;
-
-    for (uint32_t i = 0; i < reload->version_count; i++)
-        if (reload->versions[i].number == job->change.version)
-            job->config = nr_config_ref(reload->versions[i].config);
 }
 
 /* What stands against it before anything is read; NR_CONFIG_APPLIED: nothing. */
 static enum nr_config_result look(struct nr_reload_job *job)
 {
     const struct nr_config_change *change = &job->change;
-    const struct nr_reload_state *reload = &job->serve->reload;
 
-    if (change->if_version != 0 && change->if_version != reload->versions[0].number)
+    if (change->if_version != 0 && change->if_version != nr_serve_version(job->serve))
         return NR_CONFIG_STALE;
     if (change->version != 0) {
-        find_version(job);
-        return job->config == NULL ? NR_CONFIG_UNKNOWN : NR_CONFIG_APPLIED;
+        job->original = nr_serve_find_version(job->serve, change->version);
+        return job->original == NULL ? NR_CONFIG_UNKNOWN : NR_CONFIG_APPLIED;
     }
-    return change->text.ptr == NULL && reload->path == NULL ? NR_CONFIG_NOWHERE : NR_CONFIG_APPLIED;
+    return change->text.ptr == NULL && job->serve->reload.path == NULL ? NR_CONFIG_NOWHERE
+                                                                       : NR_CONFIG_APPLIED;
 }
 
 /* From the queue. */
@@ -362,7 +354,8 @@ static void begin(struct nr_op *op)
         return;
     }
     job->before = nr_config_ref(serve->config);
-    nr_notify_reloading(serve->notify, job->started_ns);
+    if (!job->change.look)
+        nr_notify_reloading(serve->notify, job->started_ns);
     nr_op_init(&job->work.op, &load_kind);
     job->work.run = load;
     nr_io_work(serve->control, &job->work);
@@ -413,23 +406,22 @@ static uint32_t versions(struct nr_config_control *control, struct nr_config_ver
                          uint32_t max)
 {
     struct nr_serve *serve = nr_container_of(control, struct nr_serve, reload.control);
-    uint32_t count = serve->reload.version_count < max ? serve->reload.version_count : max;
 
-    memcpy(to, serve->reload.versions, count * sizeof(*to));
-    return count;
+    return nr_serve_list_versions(serve, to, max);
 }
 
-void nr_serve_reload_init(struct nr_serve *serve)
+void nr_serve_reload_init(struct nr_serve *serve, struct nr_original *original)
 {
     serve->reload.control = (struct nr_config_control){change, versions};
     nr_link_init(&serve->reload.waiting);
-    nr_serve_note_version(serve, "start");
+    nr_original_pack(original);
+    nr_serve_note_version(serve, "start", original);
+    nr_serve_tidy_init(serve);
 }
 
 void nr_serve_reload_done(struct nr_serve *serve)
 {
-    for (uint32_t i = 0; i < serve->reload.version_count; i++)
-        nr_config_unref(serve->reload.versions[i].config);
+    nr_serve_forget_versions(serve);
     nr_cli_files_done(&serve->reload.watched);
 }
 

@@ -403,7 +403,6 @@ int nr_serve_start(struct nr_serve *serve)
         fprintf(stderr, "naru: %s\n", err.text);
         return NR_EXIT_CONFIG;
     }
-    nr_serve_reload_init(serve);
     serve->conf = nr_gateway_conf_of(serve->config);
     serve->worker_count = serve->conf->workers > 0 ? serve->conf->workers : nr_io_cores();
     if (make_parts(serve, &err) != NR_OK) {

@@ -188,6 +188,7 @@ void nr_serve_begin_drain(struct nr_serve *serve)
     serve->draining = true;
     nr_notify_stopping(serve->notify);
     nr_serve_watch_stop(serve);
+    nr_serve_tidy_stop(serve);
     nr_gateway_no_more_plans(serve->gateway);
     nr_admin_set_phase(serve->admin, NR_ADMIN_DRAINING);
     nr_log_write(&serve->log, NR_LOG_INFO, NULL,
@@ -288,6 +289,7 @@ void nr_serve_free(struct nr_serve *serve)
     nr_logpipe_free(serve->program_pipe, LOG_FLUSH_MS);
     nr_observe_free(serve->observe);
     nr_observe_names_free(serve->names);
+    nr_serve_tidy_done(serve);
     nr_serve_reload_done(serve);
     free(serve->engines);
     free(serve->inherited);

@@ -44,6 +44,8 @@ void nr_serve_watch_files(struct nr_serve *serve, struct nr_cli_files *files)
     nr_cli_files_done(&reload->watched);
     reload->watched = *files;
     *files = (struct nr_cli_files){0};
+    nr_original_unref(reload->watched.original); /* the versions hold it */
+    reload->watched.original = NULL;
     if (serve->conf->reload != NR_RELOAD_ON_CHANGE || reload->path == NULL || serve->draining)
         return;
     reload->stamp_loaded = reload->stamp_seen = stamp_of(&reload->watched);

@@ -135,6 +135,11 @@ void nr_config_unref(struct nr_config *config)
     free(config);
 }
 
+bool nr_config_alone(const struct nr_config *config)
+{
+    return atomic_load_explicit(&config->refs, memory_order_acquire) == 1;
+}
+
 const void *nr_config_get(const struct nr_config *config, const struct nr_schema_root *root)
 {
     for (uint32_t i = 0; i < config->root_count; i++)

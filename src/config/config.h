@@ -38,6 +38,9 @@ enum nr_code nr_config_load_value(const struct nr_schema_root *const *root,
 struct nr_config *nr_config_ref(struct nr_config *config);
 void nr_config_unref(struct nr_config *config); /* NULL is fine */
 
+/* Is the caller's reference the only one? Then it stays that until the caller gives another. */
+bool nr_config_alone(const struct nr_config *config);
+
 /* The root's struct, always there and filled with defaults; NULL if the root was not among
  * those loaded. Modules wrap it: nr_gateway_conf_of(config). */
 const void *nr_config_get(const struct nr_config *config, const struct nr_schema_root *root);

@@ -23,6 +23,7 @@ struct nr_config_change {
     uint32_t version;    /* not 0: back to this one, as it was loaded then */
     uint32_t if_version; /* not 0: only if this one is in force when the change's turn comes */
     bool dry_run;        /* find out whether it would do, and what it would change; no more */
+    bool look;           /* load the version to be looked at; no more, not even a plan */
     bool remote;         /* asked by the admin side: may not take the admin token away */
 };
 
@@ -47,11 +48,11 @@ struct nr_config_outcome {
 /* Called once per change, from the queue; what outcome points to lives until it returns. */
 typedef void (*nr_config_changed_fn)(void *ctx, const struct nr_config_outcome *outcome);
 
+/* Kept as what it was read from, so its configuration is loaded again when it is asked for. */
 struct nr_config_version {
     uint32_t number;  /* from 1; never used twice */
     uint64_t wall_ns; /* when it came into force */
     const char *source;
-    struct nr_config *config; /* borrowed until the next change */
 };
 
 struct nr_config_control {

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -234,4 +235,23 @@ uint64_t nr_process_file_stamp(const char *path)
 void nr_process_close(int fd)
 {
     close(fd);
+}
+
+/* ---- memory ---- */
+
+enum { LARGE_BYTES = 128 * 1024 }; /* glibc's own default for both thresholds, now constant */
+
+void nr_process_keep_no_memory(void)
+{
+#ifdef __GLIBC__
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
+#endif
+}
+
+void nr_process_trim_memory(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
 }

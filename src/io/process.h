@@ -44,6 +44,15 @@ enum nr_code nr_process_write_file(const char *path, struct nr_span bytes,
 
 void nr_process_close(int fd);
 
+/* Before threads start: let the allocator give large pieces back when they are freed. Left alone it
+ * takes the first large one that is freed as a sign that more will come, and keeps as much in every
+ * thread's share for ever. */
+void nr_process_keep_no_memory(void);
+
+/* Give back what the allocator keeps of freed memory. Takes a millisecond or so for each ten
+ * mebibytes, during which other threads may have to wait for theirs: never on a hot path. */
+void nr_process_trim_memory(void);
+
 /* A number that changes when the file (or what a symbolic link points to) is replaced, written to
  * or removed. For a directory: when an entry comes or goes. */
 uint64_t nr_process_file_stamp(const char *path);

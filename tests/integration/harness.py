@@ -442,6 +442,11 @@ class Naru:
         with open(f"/proc/{self.pid}/status", encoding="ascii") as file:
             return int(re.search(r"VmRSS:\s+(\d+) kB", file.read())[1]) * 1024
 
+    def anonymous_bytes(self):
+        """Memory of its own: neither of files nor shared."""
+        with open(f"/proc/{self.pid}/smaps_rollup", encoding="ascii") as file:
+            return int(re.search(r"Anonymous:\s+(\d+) kB", file.read())[1]) * 1024
+
     def cpu_seconds(self):
         with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
             fields = file.read().rpartition(") ")[2].split()

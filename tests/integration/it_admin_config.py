@@ -2,13 +2,14 @@
 """The configuration by the admin API: tried, put in force, listed, taken back, under traffic."""
 
 import json
+import os
 import signal
 import subprocess
 
 import wire
 from admin_api import (BEARER, TOKEN, audits, config_text, conforms, naming, one_app, patch, post,
                        rollback, with_token)
-from harness import NARU, free_port, main, run_naru, test
+from harness import NARU, free_port, main, run_naru, test, to_yaml
 from load import loads, no_failures
 
 
@@ -50,6 +51,46 @@ def _(t):
     t.equal(conforms(t, naru, rollback(naru, 77), "rollbackConfig")["reason"], "unknown_version")
     answer = naru.admin("/v1/config/reload", "POST")
     t.equal(conforms(t, naru, answer, "reloadConfig")["summary"], "nothing")
+
+
+@test("a version comes back as it was loaded, whatever became of its files and variables")
+def _(t):
+    a, b = t.upstream(naming("a")), t.upstream(naming("b"))
+    naru = t.naru_stopped(services={"app": {"instances": [a.address]}}, env={"WHO": a.address})
+
+    def write(include, services):
+        naru.write_config(to_yaml({
+            "include": include, "admin": {"listen": f"127.0.0.1:{naru.admin_port}"},
+            "gateway": {"workers": 1, "listen": [{"address": naru.address}],
+                        "routes": [{"match": {"path": "/*"}, "service": "app"}]}}))
+        t.path(os.path.join(naru.folder, "more.yaml"), services)
+    write("mor*.yaml", "services:\n  app: {instances: [\"${WHO}\"]}\n")
+    naru.start()
+    shown = naru.admin("/v1/config").body
+    t.equal(naru.admin("/v1/config/versions/1").body, shown)
+    write("more.yaml", f"services:\n  app: {{instances: [\"{b.address}\"]}}\n")
+    t.equal(naru.admin("/v1/config/reload", "POST").status, 200)
+    t.equal(naru.request().body, b"b")
+    os.unlink(os.path.join(naru.folder, "more.yaml"))
+    t.equal(naru.admin("/v1/config/reload", "POST").status, 422)
+
+    old = naru.admin("/v1/config/versions/1")
+    t.equal((old.body, old.header("ETag"), old.header("Content-Type")),
+            (shown, '"1"', "application/yaml"))
+    told = rollback(naru, 1, "?dry_run=1").json()
+    t.equal(told["changes"]["services"]["changed"], ["app"])
+    t.equal(naru.request().body, b"b")
+    t.equal(rollback(naru, 1).json()["version"], 3)
+    t.equal(naru.request().body, b"a")
+    t.equal(rollback(naru, 2).json()["version"], 4)
+    t.equal(naru.request().body, b"b")
+    for version in range(5, 14):
+        t.equal(rollback(naru, version - 2).json()["version"], version)
+    t.equal(naru.request().body, b"a")
+    t.equal([naru.admin(f"/v1/config/versions/{version}").status for version in (3, 4, 13)],
+            [404, 200, 200])
+    t.equal(naru.admin("/v1/config/versions/4").body.count(b.address.encode()), 1)
+    t.equal(rollback(naru, 3).status, 404)
 
 
 @test("a dry run says what naru check says")

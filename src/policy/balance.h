@@ -80,6 +80,9 @@ static inline bool nr_balance_is_plain(const struct nr_balance_set *b, uint64_t 
 /* What balance_p2c thinks a further call on this host costs now: lower is better. */
 float nr_balance_cost(const struct nr_balance_host *host, uint64_t now_ns);
 
+/* What was learnt of this host no longer holds. */
+void nr_balance_forget(struct nr_balance_host *host);
+
 /* A call is over: latency_ns to its head or its failure. */
 void nr_balance_observe(struct nr_balance_host *host, uint64_t now_ns, uint64_t latency_ns,
                         bool ok);

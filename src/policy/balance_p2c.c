@@ -75,6 +75,12 @@ void nr_balance_observe(struct nr_balance_host *host, uint64_t now_ns, uint64_t 
     host->stamp_ns = now_ns;
 }
 
+void nr_balance_forget(struct nr_balance_host *host)
+{
+    host->ewma_ns = 0.0f;
+    host->penalty = 1.0f;
+}
+
 uint32_t nr_balance_pick_p2c(struct nr_balance_set *b, uint64_t skip, struct nr_random *random,
                              uint64_t now_ns)
 {

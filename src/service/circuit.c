@@ -7,6 +7,11 @@
  * ones cost more. When all are certain to refuse until a known moment, that moment is kept, and
  * until then a pick costs one comparison.
  *
+ * Who may be probed is proposed before the balancer is asked. P2C would not: it remembers how badly
+ * the instance did, and with little to do it takes the other one of two for half a minute more, and
+ * again when the circuit has closed. So an instance whose circuit closes starts as one of which
+ * nothing is known.
+ *
  * Routes are told by the ids of records, which stay the same from one configuration to the next.
  * Their breakers are made when a route first calls, before the lock is taken. */
 #include <stdlib.h>
@@ -16,7 +21,7 @@
 #include "base/reason.h"
 #include "service/state.h"
 
-enum { HIDDEN_UP = 1, HIDDEN_ABLE = 2, ROUTES_MAX = 1 << 18 };
+enum { HIDDEN_UP = 1, HIDDEN_ABLE = 2, ROUTES_MAX = 1 << 18, DUE_AGAIN_NS = 100 * 1000 * 1000 };
 
 void nr_circuit_init(struct nr_service *service, struct nr_circuit *circuit, uint64_t now_ns)
 {
@@ -108,6 +113,7 @@ static void notice(struct nr_service *service, struct nr_circuit *circuit, uint3
         return;
     circuit->moves[b->state]++;
     service->circuits.shut_until_ns = 0;
+    service->circuits.due_ns = 0;
     nr_service_notice(
         service, &(struct nr_notice){
                      .kind = NR_NOTICE_CIRCUIT,
@@ -160,8 +166,13 @@ void nr_circuit_report(struct nr_service *service, const struct nr_outcome *repo
     before = circuit->breaker.epoch;
     nr_breaker_report(&circuit->breaker, &service->conf->breaker->policy, report->ticket,
                       report->now_ns, random, result, report->latency_ns);
-    if (circuit->breaker.state == NR_BREAKER_HALF_OPEN && result == NR_BREAKER_IGNORED)
+    if (circuit->breaker.state == NR_BREAKER_HALF_OPEN && result == NR_BREAKER_IGNORED) {
         service->circuits.shut_until_ns = 0; /* its permit is back */
+        service->circuits.due_ns = 0;
+    }
+    if (circuit->breaker.epoch != before && circuit->breaker.state == NR_BREAKER_CLOSED &&
+        service->conf->breaker->scope == NR_BREAKER_PER_INSTANCE)
+        nr_balance_forget(&service->hosts[report->instance]);
     notice(service, circuit, before, report->instance, report->route);
 }
 
@@ -252,12 +263,48 @@ bool nr_circuit_is_shut(struct nr_service *service, struct nr_pick *pick)
     return true;
 }
 
+/* An instance that takes calls and whose circuit lets a probe pass. Who is looked at in vain (all
+ * its probes are out, or it is down as well) is looked at again a little later. */
+static uint32_t due_for_probe(struct nr_service *service, const struct nr_pick *pick)
+{
+    uint64_t next_ns = NR_TIME_NEVER;
+
+    for (uint32_t i = 0; i < service->set.count; i++) {
+        const struct nr_breaker *b = &service->circuits.slots[i].breaker;
+        uint64_t again_ns = nr_breaker_wait_ns(b, pick->now_ns);
+
+        if (b->state == NR_BREAKER_CLOSED || b->mode != NR_BREAKER_AUTO)
+            continue;
+        if (again_ns == 0 && service->hosts[i].up &&
+            (b->state == NR_BREAKER_OPEN || b->permits > 0))
+            return i;
+        again_ns = pick->now_ns + (again_ns > 0 ? again_ns : DUE_AGAIN_NS);
+        next_ns = again_ns < next_ns ? again_ns : next_ns;
+    }
+    service->circuits.due_ns = next_ns;
+    return NR_BALANCE_NONE;
+}
+
+/* Only with a first attempt that would go anywhere. */
+static uint32_t probe(struct nr_service *service, struct nr_random *random, struct nr_pick *pick)
+{
+    uint32_t instance;
+
+    if (nr_likely(pick->now_ns < service->circuits.due_ns) || pick->has_key || pick->repeat)
+        return NR_BALANCE_NONE;
+    instance = due_for_probe(service, pick);
+    return instance != NR_BALANCE_NONE && ask(service, instance, random, pick) ? instance
+                                                                               : NR_BALANCE_NONE;
+}
+
 uint32_t nr_circuit_choose(struct nr_service *service, struct nr_random *random,
                            struct nr_pick *pick, nr_service_choose_fn choose)
 {
     bool each = service->conf->breaker->scope == NR_BREAKER_PER_INSTANCE, refused = false;
-    uint32_t instance;
+    uint32_t instance = each ? probe(service, random, pick) : NR_BALANCE_NONE;
 
+    if (instance != NR_BALANCE_NONE)
+        return instance;
     while ((instance = choose(service, random, pick)) != NR_BALANCE_NONE &&
            !ask(service, instance, random, pick)) {
         refused = true;

@@ -94,6 +94,7 @@ struct nr_circuit {
 
 struct nr_circuits {
     uint64_t shut_until_ns;     /* per instance: all refuse until then; 0: not known */
+    uint64_t due_ns;            /* per instance: nobody is to be probed before then */
     struct nr_circuit *slots;   /* per instance; NULL: other scopes */
     struct nr_circuit **routes; /* per route, by its id; NULL: it has not called yet */
     uint32_t route_room;

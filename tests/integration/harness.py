@@ -424,6 +424,14 @@ class Naru:
             time.sleep(0.01)
         return answer.json()
 
+    def policies(self, service=0):
+        """What the policies of a service have decided; services by their order in the file."""
+        return self.admin("/v1/services").json()["services"][service]["policies"]
+
+    def circuits(self, service=0):
+        """The states of its circuits."""
+        return [circuit["state"] for circuit in self.policies(service)["circuits"]]
+
     def metrics(self):
         """{'name{labels}': value} of /metrics."""
         values = {}

@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "gateway/gateway_conf.h"
 #include "observe/observe_conf.h"
+#include "policy/deadline.h"
 #include "service/service_conf.h"
 
 static const char gateway_host[] = "10.0.0.1";
@@ -88,7 +89,11 @@ static void check_pattern(struct world *world, struct nr_exchange *x, uint64_t k
 
 /* ---- an instance: "/KEY/BYTES/DELAY_MS" answers that body after that time ---- */
 
+/* A message between two hosts takes half a millisecond at most, and a gateway's timer one. */
+enum { GRACE_MS = 10, WIRE_MS = 3 };
+
 struct serving {
+    struct nr_link link; /* instance->serving */
     struct instance *instance;
     struct nr_exchange *x;
     struct nr_timer timer;
@@ -97,22 +102,47 @@ struct serving {
     uint64_t sent;
     uint64_t received;
     uint64_t delay_ns;
+    uint64_t began_ns;
+    uint64_t until_ns; /* the deadline that it was told; NR_TIME_NEVER: none */
     bool chunked;
     bool answered;
 };
 
+/* Errors of all kinds, some with a word of when to come back. */
+static void answer_sorry(struct serving *serving)
+{
+    static const uint16_t statuses[] = {500, 502, 503, 503, 504, 429};
+    struct nr_random *random = nr_sim_random(serving->instance->world->sim);
+    struct nr_exchange *x = serving->x;
+    struct nr_head head;
+
+    serving->body_bytes = 0;
+    nr_head_init_response(&head, x->arena, statuses[nr_random_below(random, NR_COUNT(statuses))]);
+    nr_head_add(&head, x->arena, NR_SPAN("X-Body"), NR_SPAN("sorry"));
+    if (head.status == 503 && nr_random_below(random, 4) == 0)
+        nr_head_add(&head, x->arena, NR_SPAN("Retry-After"), NR_SPAN("1"));
+    if (nr_random_below(random, 8) == 0)
+        nr_head_add(&head, x->arena, NR_SPAN("X-Naru-Retry"), NR_SPAN("no"));
+    nr_exchange_send_head(x, &head, true);
+}
+
 static void answer(struct serving *serving)
 {
+    struct world *world = serving->instance->world;
     struct nr_head head;
 
     serving->answered = true;
     serving->instance->served++;
+    if (serving->key != 0 && serving->instance->error_pct > 0 &&
+        nr_random_below(nr_sim_random(world->sim), 100) < serving->instance->error_pct) {
+        answer_sorry(serving);
+        return;
+    }
     nr_head_init_response(&head, serving->x->arena, 200);
     nr_head_add(&head, serving->x->arena, NR_SPAN("X-Body"), NR_SPAN("pattern"));
     head.body_length = serving->chunked ? NR_BODY_CHUNKED : (int64_t)serving->body_bytes;
     nr_exchange_send_head(serving->x, &head, false);
-    send_pattern(serving->instance->world, serving->x, serving->key, serving->body_bytes,
-                 &serving->sent);
+    send_pattern(world, serving->x, serving->key, serving->body_bytes, &serving->sent);
 }
 
 static void delay_over(struct nr_op *op)
@@ -159,6 +189,7 @@ static void serving_end(struct nr_exchange *x, enum nr_end end)
 
     (void)end;
     nr_timer_disarm(serving->instance->io, &serving->timer);
+    nr_list_remove(&serving->link);
 }
 
 static const struct nr_exchange_events serving_events = {
@@ -168,11 +199,38 @@ static const struct nr_exchange_events serving_events = {
     .end = serving_end,
 };
 
+static struct serving *serving_new(struct instance *instance, struct nr_exchange *x)
+{
+    struct serving *serving = nr_arena_zalloc(x->arena, sizeof(*serving));
+
+    serving->instance = instance;
+    serving->x = x;
+    serving->began_ns = nr_sim_now_ns(instance->world->sim);
+    serving->until_ns = NR_TIME_NEVER;
+    nr_link_init(&serving->link);
+    nr_list_push_back(&instance->serving, &serving->link);
+    nr_timer_init(&serving->timer, &delay_kind);
+    x->events = &serving_events;
+    x->owner = serving;
+    return serving;
+}
+
+/* What is left of the deadline, in milliseconds: naru says so to the service. */
+static uint64_t told_deadline_ns(const struct nr_head *head, uint64_t now_ns)
+{
+    struct nr_span text = nr_head_get(head, NR_FIELD_X_REQUEST_DEADLINE);
+    uint64_t ms = 0;
+
+    for (size_t i = 0; i < text.len; i++)
+        ms = ms * 10 + (uint64_t)(text.ptr[i] - '0');
+    return text.len == 0 ? NR_TIME_NEVER : now_ns + ms * 1000000;
+}
+
 static void instance_request(struct nr_handler *handler, struct nr_exchange *x,
                              struct nr_head *head, bool ended)
 {
     struct instance *instance = nr_container_of(handler, struct instance, handler);
-    struct serving *serving = nr_arena_zalloc(x->arena, sizeof(*serving));
+    struct serving *serving = serving_new(instance, x);
     struct nr_span path = nr_head_text(head, head->path);
     unsigned long long key = 0, bytes = 2, delay_ms = 0;
     char text[64] = "";
@@ -181,15 +239,13 @@ static void instance_request(struct nr_handler *handler, struct nr_exchange *x,
     if (strcmp(text, "/healthz") != 0)
         check(instance->world, sscanf(text, "/%llu/%llu/%llu", &key, &bytes, &delay_ms) == 3,
               "an instance got a path that no client sent");
-    serving->instance = instance;
-    serving->x = x;
+    if (key != 0)
+        instance->world->fates[key].reached = true;
+    serving->until_ns = told_deadline_ns(head, serving->began_ns);
     serving->key = key;
     serving->body_bytes = bytes;
     serving->delay_ns = delay_ms * 1000000;
     serving->chunked = key % 2 == 1;
-    nr_timer_init(&serving->timer, &delay_kind);
-    x->events = &serving_events;
-    x->owner = serving;
     if (ended)
         request_complete(serving);
 }
@@ -199,18 +255,58 @@ static void instance_refused(struct nr_handler *handler, struct nr_exchange *x,
                              struct nr_head *head, uint16_t status, const char *reason)
 {
     struct instance *instance = nr_container_of(handler, struct instance, handler);
-    struct serving *serving = nr_arena_zalloc(x->arena, sizeof(*serving));
 
     (void)head;
     (void)status;
     check(instance->world, strcmp(reason, "header_timeout") == 0,
           "the gateway sent an instance what is not HTTP");
-    serving->instance = instance;
-    serving->x = x;
-    nr_timer_init(&serving->timer, &delay_kind);
-    x->events = &serving_events;
-    x->owner = serving;
+    serving_new(instance, x);
     nr_exchange_reset(x);
+}
+
+void world_bad_link(struct world *world, struct instance *instance)
+{
+    (void)world;
+    instance->fine_ns = NR_TIME_NEVER;
+}
+
+/* What waited at a cut, or was lost and is sent again, comes through now; the RST behind it was
+ * lost for good. */
+void world_good_link(struct world *world, struct instance *instance)
+{
+    instance->fine_ns = nr_sim_now_ns(world->sim) + 1000 * (uint64_t)1000000;
+}
+
+/* Somebody must still want it: the client, within the deadline. Where the link is bad, an instance
+ * cannot hear that nobody does. */
+static void check_serving(struct world *world, const struct serving *serving)
+{
+    uint64_t now_ns = nr_sim_now_ns(world->sim);
+    uint64_t over_ns = serving->key == 0 ? 0 : world->fates[serving->key].over_ns;
+
+    if (serving->began_ns < serving->instance->fine_ns)
+        return;
+    check(world,
+          serving->until_ns == NR_TIME_NEVER ||
+              now_ns <= serving->until_ns + (GRACE_MS + WIRE_MS) * (uint64_t)1000000,
+          "an instance works on what has met its deadline");
+    if (over_ns != 0 && now_ns > over_ns + WIRE_MS * (uint64_t)1000000)
+        simtest_fail(world->test, world->sim,
+                     "%s works on request %llu, which came %.1f ms ago and is over since %.1f ms: "
+                     "%llu bytes received, %s, %llu of %llu sent",
+                     serving->instance->host, (unsigned long long)serving->key,
+                     (double)(now_ns - serving->began_ns) / 1e6, (double)(now_ns - over_ns) / 1e6,
+                     (unsigned long long)serving->received,
+                     serving->answered ? "answered" : "not answered",
+                     (unsigned long long)serving->sent, (unsigned long long)serving->body_bytes);
+}
+
+void world_check(struct world *world)
+{
+    for (int i = 0; i < INSTANCES; i++)
+        for (struct nr_link *at = world->instances[i].serving.next;
+             at != &world->instances[i].serving; at = at->next)
+            check_serving(world, nr_container_of(at, struct serving, link));
 }
 
 static void instance_start(struct instance *instance)
@@ -247,6 +343,7 @@ void world_kill(struct world *world, struct instance *instance)
 {
     if (!instance->alive)
         return;
+    world_bad_link(world, instance);
     nr_sim_kill(world->sim, instance->host);
     instance_stop(instance);
 }
@@ -266,6 +363,7 @@ void world_restart(struct world *world, struct instance *instance)
 struct asking {
     struct client *client;
     struct nr_exchange *x;
+    struct nr_timer patience;
     struct nr_arena arena;
     uint64_t key;
     uint64_t body_bytes; /* of the answer */
@@ -273,11 +371,22 @@ struct asking {
     uint64_t upload_bytes;
     uint64_t uploaded;
     uint16_t status;
-    bool pattern; /* the instance's own answer, not naru's */
+    enum { FROM_NARU, FROM_FALLBACK, PATTERN, SORRY } answer;
     bool complete;
+    bool left; /* by itself */
 };
 
 static void ask(struct client *client);
+
+static int whose(const struct nr_head *head)
+{
+    const struct nr_field *body = nr_head_find_name(head, NR_SPAN("X-Body"), NULL);
+
+    if (body != NULL)
+        return nr_span_eq(nr_head_value(head, body), NR_SPAN("pattern")) ? PATTERN : SORRY;
+    return nr_head_find_name(head, NR_SPAN("X-Naru-Fallback"), NULL) != NULL ? FROM_FALLBACK
+                                                                             : FROM_NARU;
+}
 
 static void asking_head(struct nr_exchange *x, struct nr_head *head, bool ended)
 {
@@ -289,9 +398,10 @@ static void asking_head(struct nr_exchange *x, struct nr_head *head, bool ended)
         return;
     asking->status = head->status;
     asking->complete = ended;
-    asking->pattern = nr_head_find_name(head, NR_SPAN("X-Body"), NULL) != NULL;
-    check(world, asking->pattern == (head->status == 200), "an answer that nobody gave");
-    if (!asking->pattern)
+    asking->answer = whose(head);
+    check(world, (asking->answer == PATTERN) == (head->status == 200),
+          "an answer that nobody gave");
+    if (asking->answer == FROM_NARU)
         check(world,
               nr_span_eq(nr_head_get(head, NR_FIELD_CONTENT_TYPE),
                          NR_SPAN("application/problem+json")),
@@ -303,7 +413,7 @@ static void asking_body(struct nr_exchange *x, bool ended)
     struct asking *asking = x->owner;
 
     asking->complete = ended;
-    if (asking->pattern)
+    if (asking->answer == PATTERN)
         check_pattern(asking->client->world, x, asking->key, &asking->got);
     else
         nr_exchange_consume(x, nr_exchange_pending(x).len);
@@ -324,6 +434,14 @@ static void asking_writable(struct nr_exchange *x)
                      &asking->uploaded);
 }
 
+/* Answered before its upload was through, a connection may close although it was to be kept: who
+ * uses it again meets that, and may ask once more (RFC 9110, 9.2.2). */
+static bool was_closed_meanwhile(const struct asking *asking, enum nr_end end)
+{
+    return asking->x->reused && asking->status == 0 &&
+           (end == NR_END_PEER_CLOSED || end == NR_END_PEER_RESET);
+}
+
 static void asking_end(struct nr_exchange *x, enum nr_end end)
 {
     struct asking *asking = x->owner;
@@ -331,11 +449,19 @@ static void asking_end(struct nr_exchange *x, enum nr_end end)
     struct verdict *verdict = &client->world->verdict;
 
     verdict->ended++;
-    if (asking->complete && asking->pattern) {
+    nr_timer_disarm(client->io, &asking->patience);
+    client->world->fates[asking->key].over_ns = nr_sim_now_ns(client->world->sim);
+    if (asking->complete && asking->answer == PATTERN) {
         check(client->world, asking->got == asking->body_bytes, "a 200 with too few bytes");
         verdict->whole++;
     } else if (asking->complete) {
-        verdict->problems++;
+        verdict->problems += asking->answer == FROM_NARU;
+        verdict->fallbacks += asking->answer == FROM_FALLBACK;
+        verdict->sorry += asking->answer == SORRY;
+    } else if (asking->left) {
+        verdict->left++;
+    } else if (was_closed_meanwhile(asking, end)) {
+        verdict->stale++;
     } else {
         check(client->world, end != NR_END_DONE && end != NR_END_PROTOCOL,
               "an incomplete exchange that calls itself done, or naru broke HTTP");
@@ -365,13 +491,50 @@ static uint64_t random_size(struct nr_random *random)
     }
 }
 
-static uint64_t random_delay_ms(struct nr_random *random)
+static uint64_t random_delay_ms(const struct world *world, struct nr_random *random)
 {
+    if (world->quick)
+        return 0;
     switch (nr_random_below(random, 40)) {
     case 0: return 3000; /* beyond every deadline */
     case 1: return 700;
     default: return nr_random_below(random, 10);
     }
+}
+
+static void lose_patience(struct nr_op *op)
+{
+    struct asking *asking = nr_container_of(op, struct asking, patience.op);
+
+    asking->left = true;
+    nr_exchange_reset(asking->x);
+}
+
+static const struct nr_op_kind patience_kind = {lose_patience, "test.patience"};
+
+/* One of eight leaves before long. */
+static void be_patient(struct asking *asking, struct nr_random *random)
+{
+    const struct world *world = asking->client->world;
+    struct nr_io *io = asking->client->io;
+
+    nr_timer_init(&asking->patience, &patience_kind);
+    if (world->impatient && !world->quick && nr_random_below(random, 8) == 0)
+        nr_timer_arm(io, &asking->patience,
+                     nr_io_now_ns(io) + nr_random_below(random, 100) * 1000000);
+}
+
+static uint64_t key_new(struct world *world)
+{
+    uint64_t key = ++world->verdict.started;
+
+    if (key >= world->fate_room) {
+        world->fate_room = key * 2 + 16;
+        world->fates = realloc(world->fates, world->fate_room * sizeof(*world->fates));
+        nr_assert(world->fates != NULL);
+    }
+    world->fates[key] = (struct fate){0};
+    return key;
 }
 
 static void ask(struct client *client)
@@ -381,7 +544,7 @@ static void ask(struct client *client)
     struct asking *asking = calloc(1, sizeof(*asking));
     static const struct nr_span methods[] = {{"GET", 3}, {"GET", 3}, {"PUT", 3}, {"POST", 4}};
     struct nr_span method = methods[nr_random_below(random, NR_COUNT(methods))];
-    uint64_t delay_ms = random_delay_ms(random);
+    uint64_t delay_ms = random_delay_ms(world, random);
     struct nr_head head;
 
     nr_assert(asking != NULL);
@@ -389,13 +552,13 @@ static void ask(struct client *client)
     client->busy = true;
     nr_arena_init(&asking->arena, NULL, 0);
     asking->client = client;
-    asking->key = ++world->verdict.started;
+    asking->key = key_new(world);
     world->verdict.late += delay_ms > DEADLINE_MS;
     asking->body_bytes = random_size(random);
     asking->upload_bytes = method.ptr[0] == 'P' ? random_size(random) : 0;
-    struct nr_span path =
-        nr_arena_printf(&asking->arena, "/%llu/%llu/%llu", (unsigned long long)asking->key,
-                        (unsigned long long)asking->body_bytes, (unsigned long long)delay_ms);
+    struct nr_span path = nr_arena_printf(
+        &asking->arena, "%s/%llu/%llu/%llu", world->path_prefix, (unsigned long long)asking->key,
+        (unsigned long long)asking->body_bytes, (unsigned long long)delay_ms);
     nr_head_init_request(&head, &asking->arena, method, NR_SPAN("shop"), path);
     if (asking->upload_bytes > 0)
         head.body_length =
@@ -404,6 +567,7 @@ static void ask(struct client *client)
     nr_exchange_send_head(asking->x, &head, asking->upload_bytes == 0);
     if (asking->upload_bytes > 0)
         send_pattern(world, asking->x, asking->key, asking->upload_bytes, &asking->uploaded);
+    be_patient(asking, random);
 }
 
 void world_load(struct world *world, uint32_t requests)
@@ -425,6 +589,34 @@ bool world_busy(const struct world *world)
 
 /* ---- the gateway ---- */
 
+static void check_attempts(struct world *world, const struct nr_record *record)
+{
+    uint32_t kept =
+        record->attempt_count < NR_RECORD_ATTEMPTS ? record->attempt_count : NR_RECORD_ATTEMPTS;
+
+    for (uint32_t i = 0; i < kept; i++)
+        check(world,
+              record->attempts[i].start_us + record->attempts[i].took_us <=
+                  (DEADLINE_MS + GRACE_MS) * 1000,
+              "an attempt outlived the deadline");
+}
+
+/* One record for one request: told by its key, behind the prefix of its path. */
+static void check_key(struct world *world, const struct nr_record *record)
+{
+    char path[NR_RECORD_PATH_BYTES + 1] = "";
+    size_t prefix = 0;
+    unsigned long long key = 0;
+
+    memcpy(path, record->path, record->path_len);
+    while (path[prefix] != '\0' && (path[prefix + 1] < '0' || path[prefix + 1] > '9'))
+        prefix++;
+    if (sscanf(path + prefix, "/%llu/", &key) != 1 || key == 0 || key > world->verdict.started)
+        return; /* a head that did not arrive */
+    check(world, !world->fates[key].recorded, "two records of one request");
+    world->fates[key].recorded = true;
+}
+
 static void record_done(struct nr_record_sink *sink, const struct nr_record *record,
                         const struct nr_record_view *view)
 {
@@ -432,8 +624,13 @@ static void record_done(struct nr_record_sink *sink, const struct nr_record *rec
 
     (void)view;
     world->verdict.records++;
-    check(world, record->total_us <= (DEADLINE_MS + 10) * 1000, "a request outlived its deadline");
+    check(world, record->total_us <= (DEADLINE_MS + GRACE_MS) * 1000,
+          "a request outlived its deadline");
     check(world, record->status != 0, "a record without a status");
+    check_attempts(world, record);
+    check_key(world, record);
+    if (world->on_record != NULL)
+        world->on_record(world, record);
 }
 
 static struct nr_config *load_config(struct world *world, const char *text)
@@ -455,19 +652,22 @@ static struct nr_config *load_config(struct world *world, const char *text)
     return config;
 }
 
-static void gateway_start(struct world *world)
+static void gateway_start(struct world *world, const char *text)
 {
     struct nr_err err = {0};
     enum nr_code code;
 
-    world->config = load_config(world, config_text);
+    world->config = load_config(world, text);
     code = nr_gateway_new(world->config, &world->gateway, &err);
     check(world, code == NR_OK, err.text);
-    code = nr_gateway_listen(world->gateway, &world->gateway_io, 1, NULL, 0, &err);
+    code =
+        nr_gateway_listen(world->gateway, world->gateway_ios, world->worker_count, NULL, 0, &err);
     check(world, code == NR_OK, err.text);
     world->sink.done = record_done;
-    world->worker = nr_gateway_worker_new(world->gateway, world->gateway_io, &world->sink, 1);
-    nr_gateway_start(world->gateway, world->gateway_io, NULL, NULL);
+    for (uint32_t i = 0; i < world->worker_count; i++)
+        world->workers[i] = nr_gateway_worker_new(world->gateway, world->gateway_ios[i],
+                                                  &world->sink, world->worker_count);
+    nr_gateway_start(world->gateway, world->gateway_ios[0], NULL, NULL);
 }
 
 static void switched(void *ctx)
@@ -503,7 +703,7 @@ void world_reload(struct world *world, const char *text)
 
 static void gateway_drained(void *ctx)
 {
-    ((struct world *)ctx)->gateway_drained = true;
+    ((struct world *)ctx)->draining--;
 }
 
 static void health_stopped(void *ctx)
@@ -513,7 +713,7 @@ static void health_stopped(void *ctx)
 
 /* ---- the world ---- */
 
-void world_init(struct world *world, struct simtest *test)
+void world_init(struct world *world, struct simtest *test, const struct world_conf *what)
 {
     struct nr_sim_conf conf = {
         .link = {.latency_min_ns = 50000,
@@ -522,11 +722,15 @@ void world_init(struct world *world, struct simtest *test)
                  .split_randomly = true},
     };
 
-    *world = (struct world){.test = test};
+    *world = (struct world){.test = test,
+                            .worker_count = what->workers == 0 ? 1 : what->workers,
+                            .impatient = what->impatient,
+                            .path_prefix = ""};
     pattern_init(world);
     simtest_conf(test, &conf);
     world->sim = nr_sim_new(&conf);
-    world->gateway_io = nr_sim_engine(world->sim, gateway_host);
+    for (uint32_t i = 0; i < world->worker_count; i++)
+        world->gateway_ios[i] = nr_sim_engine(world->sim, gateway_host);
     for (int i = 0; i < INSTANCES; i++) {
         struct instance *instance = &world->instances[i];
 
@@ -535,9 +739,10 @@ void world_init(struct world *world, struct simtest *test)
                                       .io = nr_sim_engine(world->sim, instance_hosts[i]),
                                       .conf = nr_server_conf_default,
                                       .handler = {instance_request, instance_refused}};
+        nr_link_init(&instance->serving);
         instance_start(instance);
     }
-    gateway_start(world);
+    gateway_start(world, what->config != NULL ? what->config : config_text);
     for (int i = 0; i < CLIENTS; i++) {
         struct client *client = &world->clients[i];
         struct nr_addr address;
@@ -553,7 +758,7 @@ void world_init(struct world *world, struct simtest *test)
 
 static bool all_over(const struct world *world)
 {
-    bool over = world->gateway_drained && world->health_stopped;
+    bool over = world->draining == 0 && world->health_stopped;
 
     for (int i = 0; i < INSTANCES; i++)
         over = over && !world->instances[i].stopping;
@@ -564,7 +769,9 @@ void world_done(struct world *world)
 {
     for (int i = 0; i < CLIENTS; i++)
         nr_client_close(world->clients[i].pool);
-    nr_gateway_worker_drain(world->worker, gateway_drained, world);
+    world->draining = world->worker_count;
+    for (uint32_t i = 0; i < world->worker_count; i++)
+        nr_gateway_worker_drain(world->workers[i], gateway_drained, world);
     nr_gateway_close_listeners(world->gateway);
     nr_gateway_stop(world->gateway, health_stopped, world);
     for (int i = 0; i < INSTANCES; i++)
@@ -572,7 +779,8 @@ void world_done(struct world *world)
             instance_stop(&world->instances[i]);
     while (!all_over(world))
         check(world, nr_sim_step(world->sim), "the shutdown hangs");
-    nr_gateway_worker_free(world->worker);
+    for (uint32_t i = 0; i < world->worker_count; i++)
+        nr_gateway_worker_free(world->workers[i]);
     for (int i = 0; i < INSTANCES; i++)
         nr_server_free(world->instances[i].server);
     while (nr_sim_step(world->sim))
@@ -580,5 +788,6 @@ void world_done(struct world *world)
     nr_gateway_free(world->gateway);
     nr_config_unref(world->config);
     check(world, world->verdict.ended == world->verdict.started, "a request without an end");
+    free(world->fates);
     nr_sim_free(world->sim);
 }

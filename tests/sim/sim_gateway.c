@@ -25,8 +25,11 @@ static void break_something(struct world *world)
     struct instance *instance = &world->instances[nr_random_below(random, INSTANCES)];
     struct client *client = &world->clients[nr_random_below(random, CLIENTS)];
     const char *gateway = world_gateway_host();
+    uint64_t what = nr_random_below(random, 10);
 
-    switch (nr_random_below(random, 10)) {
+    if (what == 4 || what == 6 || what == 7)
+        world_bad_link(world, instance);
+    switch (what) {
     case 0:
     case 1: world_kill(world, instance); break;
     case 2:
@@ -48,6 +51,7 @@ static void heal(struct world *world)
         while (world->instances[i].stopping && nr_sim_step(world->sim))
             continue;
         world_restart(world, &world->instances[i]);
+        world_good_link(world, &world->instances[i]);
     }
 }
 
@@ -55,6 +59,7 @@ static void step(struct world *world)
 {
     simtest_check(world->test, world->sim, nr_sim_step(world->sim),
                   "a request waits for what will never happen");
+    world_check(world);
 }
 
 static void run(struct simtest *test)
@@ -63,7 +68,7 @@ static void run(struct simtest *test)
     struct verdict calm;
     uint64_t next_fault_ns = 0;
 
-    world_init(&world, test);
+    world_init(&world, test, &(struct world_conf){0});
     world_load(&world, REQUESTS_EACH);
     while (world_busy(&world)) {
         if (nr_sim_now_ns(world.sim) >= next_fault_ns) {

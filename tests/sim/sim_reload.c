@@ -73,7 +73,7 @@ static void run(struct simtest *test)
     uint64_t next_ns = 0;
     uint32_t reloads = 0;
 
-    world_init(&world, test);
+    world_init(&world, test, &(struct world_conf){0});
     world_load(&world, REQUESTS_EACH);
     while (world_busy(&world) || reloads < RELOADS_MIN) {
         if (nr_sim_now_ns(world.sim) >= next_ns) {

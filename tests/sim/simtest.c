@@ -48,6 +48,11 @@ static void on_trace(void *ctx, uint64_t now_ns, const char *host, const char *o
     hash_in(&test->hash, &result, sizeof(result));
 }
 
+void simtest_hash(struct simtest *test, struct nr_span what)
+{
+    hash_in(&test->hash, what.ptr, what.len);
+}
+
 void simtest_conf(struct simtest *test, struct nr_sim_conf *conf)
 {
     conf->seed = test->seed;
@@ -61,8 +66,10 @@ void simtest_fail(const struct simtest *test, const struct nr_sim *sim, const ch
 {
     va_list args;
 
-    printf("# seed %llu, %.6f s: ", (unsigned long long)test->seed,
-           (double)nr_sim_now_ns(sim) / 1e9);
+    printf("# seed %llu", (unsigned long long)test->seed);
+    if (sim != NULL)
+        printf(", %.6f s", (double)nr_sim_now_ns(sim) / 1e9);
+    printf(": ");
     va_start(args, format);
     vprintf(format, args);
     va_end(args);

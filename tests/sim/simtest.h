@@ -27,7 +27,10 @@ typedef void simtest_world(struct simtest *test);
 /* Put the seed, and the trace if one is wanted, into conf. */
 void simtest_conf(struct simtest *test, struct nr_sim_conf *conf);
 
-/* Say what is wrong, with seed and virtual time, and abort. */
+/* A world without a simulator of its own to trace: what came of it stands for what completed. */
+void simtest_hash(struct simtest *test, struct nr_span what);
+
+/* Say what is wrong, with seed and virtual time (sim NULL: without), and abort. */
 _Noreturn void simtest_fail(const struct simtest *test, const struct nr_sim *sim,
                             const char *format, ...) __attribute__((format(printf, 3, 4)));
 

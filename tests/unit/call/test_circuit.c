@@ -56,6 +56,14 @@ static enum nr_breaker_state state_of(struct circuit_bench *c, uint32_t which)
     return view.state;
 }
 
+static struct nr_instance_view instance_of(struct circuit_bench *c, uint32_t which)
+{
+    struct nr_instance_view view;
+
+    nr_service_instance(c->b.service, which, &view);
+    return view;
+}
+
 /* It opens at 50 % of 10 calls, refuses at once, probes with 3, closes. */
 static void the_story_of_one_breaker(void **state)
 {
@@ -75,7 +83,7 @@ static void the_story_of_one_breaker(void **state)
     get(&c);
     assert_string_equal(c.b.events, "E");
     assert_int_equal(c.b.reason, NR_REASON_CIRCUIT_OPEN);
-    assert_true(c.b.end_ns < 1 * MS);
+    assert_int_equal(c.b.end_ns, 0);            /* no time has passed, and < 1 ms is allowed */
     assert_int_equal(c.b.world.open_count, 10); /* the service saw nothing of it */
     assert_int_equal(c.b.record.attempt_count, 0);
     nr_service_circuit(c.b.service, 0, nr_io_now_ns(c.b.io), &view);
@@ -196,6 +204,62 @@ static void a_probe_that_the_client_leaves_gives_its_permit_back(void **state)
     script(&c.b, 0, answers_200);
     gets(&c, 3);
     assert_int_equal(state_of(&c, 0), NR_BREAKER_CLOSED);
+    bench_done(&c.b);
+}
+
+/* P2C tries one that fails again with single calls, long after. */
+static void until_open(struct circuit_bench *c, uint32_t which)
+{
+    get(c);
+    for (int i = 0; i < 200 && state_of(c, which) == NR_BREAKER_CLOSED; i++) {
+        get(c);
+        if (state_of(c, which) == NR_BREAKER_CLOSED)
+            rest_ms(c, 20000);
+    }
+    assert_int_equal(state_of(c, which), NR_BREAKER_OPEN);
+}
+
+/* P2C remembers how slow it was, and another one is idle: it is probed all the same as soon as it
+ * may be, and has its share again when its circuit has closed. */
+static void who_is_well_again_is_asked(void **state)
+{
+    struct circuit_bench c;
+    uint64_t before;
+
+    init(&c, 2, NR_BREAKER_PER_INSTANCE);
+    c.b.conf.balance.algorithm = NR_BALANCE_P2C;
+    c.b.conf.timeouts.attempt_ns = 300 * MS;
+    script(&c.b, 1, (struct fake_script){.does = FAKE_HANGS});
+    until_open(&c, 1);
+    for (int i = 0; i < 280; i++) {
+        get(&c);
+        assert_int_equal(c.b.record.attempts[0].instance, 0);
+        rest_ms(&c, 30);
+    }
+    script(&c.b, 1, answers_200);
+    rest_ms(&c, 30000);
+    gets(&c, 3);
+    assert_int_equal(c.b.record.attempts[0].instance, 1);
+    assert_int_equal(state_of(&c, 1), NR_BREAKER_CLOSED);
+    before = instance_of(&c, 1).picks;
+    gets(&c, 40);
+    assert_in_range(instance_of(&c, 1).picks - before, 10, 30);
+    bench_done(&c.b);
+}
+
+/* Whose circuit may be probed, but who takes no calls. */
+static void who_is_down_as_well_is_not_probed(void **state)
+{
+    struct circuit_bench c;
+
+    init(&c, 3, NR_BREAKER_PER_INSTANCE);
+    c.b.conf.balance.algorithm = NR_BALANCE_P2C;
+    script(&c.b, 1, says_500);
+    until_open(&c, 1);
+    nr_service_force(c.b.service, 1, NR_FORCE_DOWN);
+    rest_ms(&c, 31000);
+    gets(&c, 20);
+    assert_int_equal(state_of(&c, 1), NR_BREAKER_OPEN); /* somebody has taken it out */
     bench_done(&c.b);
 }
 
@@ -364,6 +428,8 @@ int main(void)
         cmocka_unit_test(all_open),
         cmocka_unit_test(what_counts),
         cmocka_unit_test(a_probe_that_the_client_leaves_gives_its_permit_back),
+        cmocka_unit_test(who_is_well_again_is_asked),
+        cmocka_unit_test(who_is_down_as_well_is_not_probed),
         cmocka_unit_test(by_service),
         cmocka_unit_test(by_route),
         cmocka_unit_test(an_open_circuit_ends_the_repeats),

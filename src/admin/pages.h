@@ -26,11 +26,13 @@ void nr_admin_services(struct nr_admin_call *call);
 void nr_admin_service(struct nr_admin_call *call);
 void nr_admin_instance(struct nr_admin_call *call);
 void nr_admin_change_instance(struct nr_admin_call *call);
+void nr_admin_change_service(struct nr_admin_call *call);
 
 extern const struct nr_admin_shape nr_admin_services_shape;
 extern const struct nr_admin_shape nr_admin_service_shape;
 extern const struct nr_admin_shape nr_admin_instance_shape;
 extern const struct nr_admin_shape nr_admin_instance_change_shape;
+extern const struct nr_admin_shape nr_admin_service_change_shape;
 
 /* circuits_api.c */
 void nr_admin_circuits(struct nr_admin_call *call);

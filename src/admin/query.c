@@ -148,6 +148,7 @@ static const char *wanted(const struct nr_admin_call *call, const struct nr_admi
            : field->type == NR_ADMIN_INTEGER ? "a whole number"
            : field->type == NR_ADMIN_STRING  ? "a text"
            : field->type == NR_ADMIN_LIST    ? "a list"
+           : field->type == NR_ADMIN_OBJECT  ? "an object"
                                              : "something else";
     return nr_arena_printf(arena, "%s%s", text, null).ptr;
 }
@@ -235,15 +236,16 @@ static bool sound_value(const struct nr_admin_field *field, const struct nr_json
         return field->type == NR_ADMIN_STRING &&
                (field->words == NULL || is_word(field, nr_json_text(value)));
     case NR_JSON_ARRAY: return field->type == NR_ADMIN_LIST; /* of what: for the endpoint to see */
-    case NR_JSON_REAL:
-    case NR_JSON_OBJECT: break;
+    case NR_JSON_OBJECT: return field->type == NR_ADMIN_OBJECT;
+    case NR_JSON_REAL: break;
     }
     return false;
 }
 
-static bool sound_body(struct nr_admin_call *call, const struct nr_json *json)
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the shapes of endpoints */
+static bool sound_body(struct nr_admin_call *call, const struct nr_admin_shape *shape,
+                       const struct nr_json *json)
 {
-    const struct nr_admin_shape *shape = call->endpoint->takes;
     size_t known = 0;
 
     for (uint32_t i = 0; i < shape->count; i++) {
@@ -261,6 +263,9 @@ static bool sound_body(struct nr_admin_call *call, const struct nr_json *json)
                              wanted(call, field));
             return false;
         }
+        if (value != NULL && field->type == NR_ADMIN_OBJECT && field->shape != NULL &&
+            nr_json_kind(value) == NR_JSON_OBJECT && !sound_body(call, field->shape, value))
+            return false;
     }
     for (size_t i = 0; known < nr_json_count(json) && i < nr_json_count(json); i++) {
         struct nr_span name = nr_json_name(json, i);
@@ -284,7 +289,7 @@ struct nr_json *nr_admin_body_json(struct nr_admin_call *call)
     }
     if (nr_json_kind(json) != NR_JSON_OBJECT)
         nr_admin_problem(call, 400, "bad_request", "the body must be a JSON object");
-    else if (sound_body(call, json))
+    else if (sound_body(call, call->endpoint->takes, json))
         return json;
     nr_json_free(json);
     return NULL;

@@ -13,7 +13,10 @@ static const char *const health_names[] = {"unknown", "up", "down", NULL};
 static const char *const force_names[] = {
     [NR_FORCE_AUTO] = "auto", [NR_FORCE_UP] = "up", [NR_FORCE_DOWN] = "down", NULL};
 
-enum { WEIGHT_MAX = 1000 };
+static const char *const fallback_names[] = {
+    [NR_SAID_NOTHING] = "auto", [NR_SAID_YES] = "on", [NR_SAID_NO] = "off", NULL};
+
+enum { WEIGHT_MAX = 1000, CONCURRENT_MAX = 1000000 };
 
 /* clang-format off */
 
@@ -44,6 +47,8 @@ const struct nr_admin_shape nr_admin_instance_shape = {
 static const struct nr_admin_field service_fields[] = {
     {.name = "name", .type = NR_ADMIN_STRING, .doc = "As configured."},
     {.name = "instances", .type = NR_ADMIN_LIST, .shape = &nr_admin_instance_shape, .doc = "All of them."},
+    {.name = "fallback", .type = NR_ADMIN_STRING, .words = fallback_names,
+     .doc = "By hand: on: its fallback answers, nobody is asked; off: it never does; auto: when it is needed."},
     {.name = "policies", .type = NR_ADMIN_OBJECT, .doc = "What its policies know now: retries, circuits."},
 };
 
@@ -68,6 +73,25 @@ static const struct nr_admin_field change_fields[] = {
 
 const struct nr_admin_shape nr_admin_instance_change_shape = {
     "InstanceChange", "What is left out stays as it is.", change_fields, NR_COUNT(change_fields)};
+
+static const struct nr_admin_field bulkhead_fields[] = {
+    {.name = "concurrent", .type = NR_ADMIN_INTEGER, .optional = true, .nullable = true, .min = 1, .max = CONCURRENT_MAX,
+     .doc = "Permits, instead of those configured or learnt; null: as configured."},
+};
+
+static const struct nr_admin_shape bulkhead_change_shape = {
+    "BulkheadChange", "The bulkhead of a service.", bulkhead_fields, NR_COUNT(bulkhead_fields)};
+
+static const struct nr_admin_field service_change_fields[] = {
+    {.name = "bulkhead", .type = NR_ADMIN_OBJECT, .optional = true, .shape = &bulkhead_change_shape,
+     .doc = "How many calls at once."},
+    {.name = "fallback", .type = NR_ADMIN_STRING, .optional = true, .words = fallback_names,
+     .doc = "on: answer with the fallback, ask nobody; off: never answer with it; auto: as configured."},
+};
+
+const struct nr_admin_shape nr_admin_service_change_shape = {
+    "ServiceChange", "What is left out stays as it is.", service_change_fields,
+    NR_COUNT(service_change_fields)};
 
 /* clang-format on */
 
@@ -108,6 +132,9 @@ static struct nr_json *service_json(const struct nr_gateway *gateway, uint32_t n
     }
     nr_json_set(json, "name", nr_json_string(nr_gateway_service_name(gateway, number)));
     nr_json_set(json, "instances", instances);
+    nr_json_set(
+        json, "fallback",
+        nr_json_string(nr_span_of(fallback_names[nr_gateway_fallback_said(gateway, number)])));
     nr_json_set(json, "policies", nr_policies_json(gateway, number, now_ns));
     return json;
 }
@@ -248,4 +275,44 @@ void nr_admin_change_instance(struct nr_admin_call *call)
     nr_json_free(body);
     if (service != NULL)
         tell_instance(call, service, first);
+}
+
+static enum nr_said fallback_of(struct nr_span text)
+{
+    if (nr_span_eq(text, NR_SPAN("on")))
+        return NR_SAID_YES;
+    return nr_span_eq(text, NR_SPAN("off")) ? NR_SAID_NO : NR_SAID_NOTHING;
+}
+
+static bool change_service(struct nr_admin_call *call, uint32_t number, const struct nr_json *body)
+{
+    const struct nr_json *fallback = nr_json_get(body, "fallback");
+    const struct nr_json *concurrent = nr_json_get(nr_json_get(body, "bulkhead"), "concurrent");
+    struct nr_gateway *gateway = call->admin->setup.gateway;
+    struct nr_err err = {0};
+
+    if (fallback != NULL &&
+        nr_gateway_fallback_force(gateway, number, fallback_of(nr_json_text(fallback)), &err) !=
+            NR_OK) {
+        nr_admin_problem(call, 422, "no_fallback", "%s: give it a section 'fallback'", err.text);
+        return false;
+    }
+    if (concurrent != NULL) /* null: 0 */
+        nr_service_set_concurrent(nr_gateway_service(gateway, number),
+                                  (uint32_t)nr_json_integer_value(concurrent),
+                                  call->admin->setup.io);
+    return true;
+}
+
+void nr_admin_change_service(struct nr_admin_call *call)
+{
+    struct nr_json *body = nr_admin_body_json(call);
+    uint32_t number;
+
+    if (body == NULL)
+        return;
+    nr_admin_tell_body(call, body);
+    if (nr_admin_find_service(call, &number) && change_service(call, number, body))
+        nr_admin_service(call);
+    nr_json_free(body);
 }

@@ -266,6 +266,7 @@ struct nr_exchange *nr_call_open(struct nr_io *io, const struct nr_call_conf *co
     c->key = conf->key;
     c->has_key = conf->has_key;
     c->ended_at_open = conf->ended;
+    c->no_fallback = conf->no_fallback;
     nr_timer_init(&c->timer, &timer_kind);
     nr_op_init(&c->end_op, &end_kind);
     nr_queue_init(c);

@@ -72,7 +72,8 @@ struct nr_call_conf {
     struct nr_call_faults *faults; /* lives as long as the call; NULL: none */
     uint64_t key;                  /* for services that balance by one: see struct nr_pick */
     bool has_key;
-    bool ended; /* no request body follows */
+    bool ended;       /* no request body follows */
+    bool no_fallback; /* the last answer is passed on, though the service has a fallback */
 };
 
 struct nr_call; /* allocated from conf->arena; everything inside it ends before the call's `end` */

@@ -229,7 +229,7 @@ bool nr_repeat_instead_of(struct nr_call *c, struct nr_head *head, bool ended)
         discard(c, head->status, ended);
         return true;
     }
-    if (c->conf->fallback != NULL && head->status >= 500) {
+    if (c->conf->fallback != NULL && !c->no_fallback && head->status >= 500) {
         c->gives_up = true;
         c->reason = NR_REASON_UPSTREAM_ERROR;
         discard(c, head->status, ended);

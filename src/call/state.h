@@ -131,6 +131,7 @@ struct nr_call {
     enum nr_reason reason;
     bool has_key;
     bool ended_at_open;  /* no request body */
+    bool no_fallback;    /* the last answer is passed on, whatever the service has */
     bool committed;      /* the final head has reached the owner */
     bool answered;       /* the answer is complete */
     bool tunnel;         /* after a 101 */

@@ -18,22 +18,42 @@ static bool is_wanted(enum nr_reason reason)
            reason != NR_REASON_LOOP && reason != NR_REASON_FAULT_ABORT;
 }
 
-bool nr_fallback_answer(struct nr_request *request, enum nr_reason reason)
+static void answer(struct nr_request *request, enum nr_reason reason, struct nr_span why)
 {
     const struct nr_gateway_service *service = request->pools->service;
     const struct nr_service_fallback_conf *conf = service->conf->fallback;
     struct nr_arena *arena = request->down->arena;
     struct nr_head head;
 
-    if (nr_likely(conf == NULL) || !is_wanted(reason))
-        return false;
     nr_head_init_response(&head, arena, (uint16_t)conf->status);
     if (service->fallback.len > 0)
         nr_head_add(&head, arena, NR_SPAN("Content-Type"), content_type(conf));
-    nr_head_add(&head, arena, NR_SPAN("X-Naru-Fallback"), nr_span_of(nr_reason_name(reason)));
+    nr_head_add(&head, arena, NR_SPAN("X-Naru-Fallback"), why);
     nr_service_fell_back(service->service);
     request->record.reason = (uint16_t)reason;
     request->record.flags |= NR_RECORD_FALLBACK;
     nr_respond(request, &head, service->fallback);
+}
+
+bool nr_fallback_answer(struct nr_request *request, enum nr_reason reason)
+{
+    const struct nr_gateway_service *service = request->pools->service;
+
+    if (nr_likely(service->conf->fallback == NULL) || !is_wanted(reason))
+        return false;
+    if (nr_unlikely(nr_fallback_said(service) == NR_SAID_NO)) {
+        request->record.flags |= NR_RECORD_BY_HAND;
+        return false;
+    }
+    answer(request, reason, nr_span_of(nr_reason_name(reason)));
+    return true;
+}
+
+bool nr_fallback_by_hand(struct nr_request *request)
+{
+    if (nr_likely(nr_fallback_said(request->pools->service) != NR_SAID_YES))
+        return false;
+    request->record.flags |= NR_RECORD_BY_HAND;
+    answer(request, NR_REASON_NONE, NR_SPAN("by_hand"));
     return true;
 }

@@ -108,6 +108,11 @@ struct nr_config *nr_gateway_config(const struct nr_gateway *gateway);
 uint32_t nr_gateway_service_count(const struct nr_gateway *gateway);
 struct nr_service *nr_gateway_service(const struct nr_gateway *gateway, uint32_t service);
 struct nr_span nr_gateway_service_name(const struct nr_gateway *gateway, uint32_t service);
+/* Answer with the service's fallback without asking the service (YES), or never with it (NO), until
+ * it is taken back or the service has no fallback any more. NR_EINVAL: it has none. On control. */
+enum nr_code nr_gateway_fallback_force(struct nr_gateway *gateway, uint32_t service,
+                                       enum nr_said said, struct nr_err *err) NR_MUST_USE;
+enum nr_said nr_gateway_fallback_said(const struct nr_gateway *gateway, uint32_t service);
 uint32_t nr_gateway_listener_count(const struct nr_gateway *gateway);
 struct nr_listener *nr_gateway_listener(const struct nr_gateway *gateway, uint32_t listener);
 struct nr_addr nr_gateway_listener_address(const struct nr_gateway *gateway, uint32_t listener);

@@ -130,6 +130,25 @@ enum nr_code nr_gateway_shed_force(struct nr_gateway *gateway, int level, struct
     return NR_OK;
 }
 
+/* ---- fallbacks ---- */
+
+enum nr_code nr_gateway_fallback_force(struct nr_gateway *gateway, uint32_t service,
+                                       enum nr_said said, struct nr_err *err)
+{
+    struct nr_gateway_service *of = gateway->current->services[service];
+
+    nr_assert(service < gateway->current->service_count);
+    if (of->conf->fallback == NULL)
+        return nr_err_set(err, NR_EINVAL, "service '%s' has no fallback", of->conf->name.ptr);
+    atomic_store_explicit(&of->fallback_said, (uint8_t)said, memory_order_relaxed);
+    return NR_OK;
+}
+
+enum nr_said nr_gateway_fallback_said(const struct nr_gateway *gateway, uint32_t service)
+{
+    return nr_fallback_said(gateway->current->services[service]);
+}
+
 static void add_worker(const struct nr_gateway_worker *worker, struct nr_gateway_guards *to)
 {
     const struct nr_shed_watch *watch = &worker->watch;

@@ -47,6 +47,7 @@ struct nr_gateway_service {
     const struct nr_service_conf *conf; /* our own copy: no configuration is kept for it */
     struct nr_service *service;
     struct nr_span fallback;           /* its body; in memory */
+    _Atomic uint8_t fallback_said;     /* enum nr_said: always, or never, by hand */
     uint32_t id;                       /* in records; set when it is published, then constant */
     struct nr_health_checker *checker; /* control's; NULL: not running */
 };
@@ -241,6 +242,11 @@ void nr_port_abort(struct nr_gateway_port *port);
 
 /* After it has drained, on control: free what it carried. */
 void nr_port_done(struct nr_gateway_port *port);
+
+static inline enum nr_said nr_fallback_said(const struct nr_gateway_service *service)
+{
+    return (enum nr_said)atomic_load_explicit(&service->fallback_said, memory_order_relaxed);
+}
 
 /* ---- worker.c ---- */
 

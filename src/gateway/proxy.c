@@ -461,26 +461,32 @@ static void go_on(struct nr_request *request)
 
     if (request->plan != NULL && !nr_plan_take(request))
         return;
+    if (nr_fallback_by_hand(request)) {
+        pump_request(request); /* for nobody */
+        return;
+    }
     keyed = nr_affinity_key(request, peer, &key);
     nr_forward_request(request, peer);
     if (request->plan != NULL && !nr_plan_request(request))
         return;
     nr_exchange_hold(down);
     request->up =
-        nr_call_open(request->port->worker->io, &(struct nr_call_conf){
-                                                    .pools = request->pools->pools,
-                                                    .head = request->head,
-                                                    .arena = down->arena,
-                                                    .deadline = request->deadline,
-                                                    .record = &request->record,
-                                                    .budget = &request->port->worker->budget,
-                                                    .events = &up_events,
-                                                    .owner = request,
-                                                    .faults = request->faults,
-                                                    .key = key,
-                                                    .has_key = keyed,
-                                                    .ended = request->request_passed,
-                                                });
+        nr_call_open(request->port->worker->io,
+                     &(struct nr_call_conf){
+                         .pools = request->pools->pools,
+                         .head = request->head,
+                         .arena = down->arena,
+                         .deadline = request->deadline,
+                         .record = &request->record,
+                         .budget = &request->port->worker->budget,
+                         .events = &up_events,
+                         .owner = request,
+                         .faults = request->faults,
+                         .key = key,
+                         .has_key = keyed,
+                         .ended = request->request_passed,
+                         .no_fallback = nr_fallback_said(request->pools->service) == NR_SAID_NO,
+                     });
 }
 
 void nr_proxy_resume(struct nr_request *request)

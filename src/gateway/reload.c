@@ -170,6 +170,14 @@ static void worker_switch(struct nr_op *op)
     nr_io_post(worker->gateway->control, &worker->switched_op);
 }
 
+static void inherit_service(struct nr_gateway_service *to, const struct nr_gateway_service *from)
+{
+    nr_service_inherit(to->service, from->service);
+    if (to->conf->fallback != NULL)
+        atomic_store_explicit(&to->fallback_said, (uint8_t)nr_fallback_said(from),
+                              memory_order_relaxed);
+}
+
 /* What is known of instances that stay goes on in the new service. */
 static void inherit(const struct nr_gateway_snapshot *from, const struct nr_gateway_snapshot *to)
 {
@@ -178,7 +186,7 @@ static void inherit(const struct nr_gateway_snapshot *from, const struct nr_gate
 
         for (uint32_t k = 0; k < from->service_count; k++)
             if (from->services[k] != service && from->services[k]->id == service->id)
-                nr_service_inherit(service->service, from->services[k]->service);
+                inherit_service(service, from->services[k]);
     }
 }
 

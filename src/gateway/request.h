@@ -104,6 +104,9 @@ void nr_problem_answer(struct nr_request *request, const struct nr_problem *prob
 /* The service's fallback, if it has one for a call that ended so. False: nothing is answered. */
 bool nr_fallback_answer(struct nr_request *request, enum nr_reason reason);
 
+/* The same without a call, because an operator says so. False: nothing is answered. */
+bool nr_fallback_by_hand(struct nr_request *request);
+
 /* The same for a call that brought no answer, whose reason goes into the record. */
 void nr_problem_call(struct nr_request *request, const struct nr_exchange *call);
 

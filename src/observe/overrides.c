@@ -113,12 +113,23 @@ static void circuits(struct teller *t, const struct nr_gateway *gateway, struct 
 
 static void services(struct teller *t, const struct nr_gateway *gateway)
 {
+    const struct nr_span whole = {NULL, 0};
+
     for (uint32_t s = 0; s < nr_gateway_service_count(gateway); s++) {
         struct nr_service *service = nr_gateway_service(gateway, s);
         struct nr_span name = nr_gateway_service_name(gateway, s);
+        struct nr_service_view view;
 
         instances(t, service, name);
         circuits(t, gateway, service, name);
+        nr_service_look(service, t->now_ns, &view);
+        if (view.limit_by_hand)
+            tell(t, "bulkhead", name, whole,
+                 nr_arena_printf(&t->arena, "concurrent %llu", (unsigned long long)view.limit));
+        if (nr_gateway_fallback_said(gateway, s) != NR_SAID_NOTHING)
+            tell(t, "fallback", name, whole,
+                 nr_gateway_fallback_said(gateway, s) == NR_SAID_YES ? NR_SPAN("on")
+                                                                     : NR_SPAN("off"));
     }
 }
 

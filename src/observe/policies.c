@@ -202,6 +202,7 @@ static struct nr_json *bulkhead_json(const struct nr_service_view *view)
 
     nr_json_set(object, "in_flight", nr_json_integer((int64_t)view->in_flight));
     nr_json_set(object, "limit", nr_json_integer((int64_t)view->limit));
+    nr_json_set(object, "limit_by_hand", nr_json_bool(view->limit_by_hand));
     nr_json_set(object, "queued", nr_json_integer((int64_t)view->queued));
     for (uint32_t i = 0; i < NR_PERMIT_REFUSALS; i++)
         nr_json_set(refused, refusal_names[i], nr_json_integer((int64_t)view->refused[i]));

@@ -20,6 +20,26 @@
 
 #define NOTICE_PAUSE_NS ((uint64_t)10 * 1000000000)
 
+static uint32_t configured(const struct nr_service *service)
+{
+    const struct nr_service_bulkhead_conf *conf = service->conf->bulkhead;
+
+    return conf != NULL ? conf->policy.concurrent : nr_bulkhead_net.concurrent;
+}
+
+/* With the lock held: how many permits there are, by hand, as learnt, or as configured. */
+static void settle(struct nr_service *service)
+{
+    struct nr_permits *permits = &service->permits;
+
+    if (nr_unlikely(permits->own > 0))
+        permits->conf.concurrent = permits->own;
+    else if (service->adaptive)
+        permits->conf.concurrent = nr_adaptive_limit(&permits->adaptive, &permits->adaptive_conf);
+    else
+        permits->conf.concurrent = configured(service);
+}
+
 void nr_permits_init(struct nr_service *service)
 {
     const struct nr_service_bulkhead_conf *conf = service->conf->bulkhead;
@@ -31,7 +51,7 @@ void nr_permits_init(struct nr_service *service)
         return;
     permits->adaptive_conf = nr_bulkhead_adaptive(conf->adaptive);
     nr_adaptive_init(&permits->adaptive, &permits->adaptive_conf, 0);
-    permits->conf.concurrent = nr_adaptive_limit(&permits->adaptive, &permits->adaptive_conf);
+    settle(service);
 }
 
 void nr_permit_init(struct nr_permit *permit, struct nr_service *service, struct nr_io *io,
@@ -193,25 +213,41 @@ void nr_permit_learn(struct nr_service *service, const struct nr_outcome *outcom
     if (outcome->latency_ns > 0 &&
         nr_adaptive_report(&permits->adaptive, &permits->adaptive_conf, outcome->now_ns,
                            outcome->latency_ns, permits->bulkhead.in_flight, is_overload(outcome)))
-        permits->conf.concurrent = nr_adaptive_limit(&permits->adaptive, &permits->adaptive_conf);
+        settle(service);
+}
+
+/* ---- by hand ---- */
+
+void nr_service_set_concurrent(struct nr_service *service, uint32_t concurrent, struct nr_io *io)
+{
+    struct nr_permit *told;
+
+    nr_spinlock_lock(&service->lock);
+    service->permits.own = concurrent;
+    settle(service);
+    told = nr_permit_leave(service, NULL, nr_io_now_ns(io));
+    nr_spinlock_unlock(&service->lock);
+    nr_permit_tell(told, io);
 }
 
 void nr_permits_inherit(struct nr_service *to, struct nr_service *from)
 {
     struct nr_adaptive adaptive;
     uint64_t refused[NR_PERMIT_REFUSALS];
+    uint32_t own;
 
     nr_spinlock_lock(&from->lock);
     adaptive = from->permits.adaptive;
+    own = from->permits.own;
     memcpy(refused, from->permits.refused, sizeof(refused));
     nr_spinlock_unlock(&from->lock);
     nr_spinlock_lock(&to->lock);
     for (int i = 0; i < NR_PERMIT_REFUSALS; i++)
         to->permits.refused[i] += refused[i];
-    if (nr_bulkhead_is_adaptive(to->conf->bulkhead) &&
-        nr_bulkhead_is_adaptive(from->conf->bulkhead)) {
+    if (to->adaptive && from->adaptive)
         to->permits.adaptive = adaptive;
-        to->permits.conf.concurrent = nr_adaptive_limit(&adaptive, &to->permits.adaptive_conf);
-    }
+    if (to->adaptive == from->adaptive && configured(to) == configured(from))
+        to->permits.own = own;
+    settle(to);
     nr_spinlock_unlock(&to->lock);
 }

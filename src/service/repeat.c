@@ -52,6 +52,7 @@ void nr_service_look(struct nr_service *service, uint64_t now_ns, struct nr_serv
     view.in_flight = service->permits.bulkhead.in_flight;
     view.queued = service->permits.bulkhead.queued;
     view.limit = service->permits.conf.concurrent;
+    view.limit_by_hand = service->permits.own > 0;
     memcpy(view.refused, service->permits.refused, sizeof(view.refused));
     view.ejections = service->outliers.ejections;
     view.fallbacks = service->fallbacks;

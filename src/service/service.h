@@ -162,6 +162,7 @@ struct nr_service_view {
     uint64_t in_flight; /* calls that hold a permit */
     uint64_t queued;    /* calls that wait for one */
     uint64_t limit;     /* permits */
+    bool limit_by_hand;
     uint64_t refused[NR_PERMIT_REFUSALS];
     uint64_t fallbacks;         /* answered instead of the service */
     uint64_t ejections;         /* since the start */
@@ -281,6 +282,11 @@ enum nr_breaker_mode nr_service_breaker_forced(struct nr_service *service);
  * NR_WEIGHT_CONFIGURED: back. */
 enum { NR_WEIGHT_CONFIGURED = 0xffffffff };
 void nr_service_set_weight(struct nr_service *service, uint32_t instance, uint32_t weight);
+
+/* So many permits in the bulkhead, whatever is configured or learnt, at least 1; 0: as that says.
+ * Calls that have one keep it; who waits gets one at once, if there are more now. On the thread of
+ * io. Survives a reload that leaves `concurrent` and `adaptive` as they are. */
+void nr_service_set_concurrent(struct nr_service *service, uint32_t concurrent, struct nr_io *io);
 
 /* Called after an instance's health has changed, on the thread of the checker's engine, outside the
  * lock. One function per service; set before a checker starts. */

@@ -106,7 +106,8 @@ struct nr_circuits {
 
 struct nr_permits {
     struct nr_bulkhead bulkhead;
-    struct nr_bulkhead_conf conf; /* as configured, but for what was learnt */
+    struct nr_bulkhead_conf conf; /* as configured, but for what was learnt or said by hand */
+    uint32_t own;                 /* permits as an operator says; 0: nothing */
     struct nr_adaptive adaptive;
     struct nr_adaptive_conf adaptive_conf;
     uint64_t refused[NR_PERMIT_REFUSALS];

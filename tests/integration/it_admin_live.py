@@ -2,6 +2,8 @@
 """What operators set by hand while naru runs: it holds at once and for all workers, is listed, told
 in metrics, records and the audit log, survives reloads as documented, and can be taken back."""
 
+import threading
+
 import upstream
 import wire
 from admin_api import audits, change, conforms, overrides, reload
@@ -390,6 +392,100 @@ def _(t):
         ({"faults": [{"abort": 500}], "for": "5"}, 400, "bad_request", "a time from 1s to 24h"),
         ({"faults": [{"abort": 500}], "for": "2d"}, 400, "bad_request", "a time from 1s to 24h"),
         ({"for": "5s"}, 400, "bad_request", "'for' goes with 'faults'")))
+
+
+# ---- bulkheads and fallbacks
+
+@test("a bulkhead gets more permits, and who waits gets one at once; and fewer")
+def _(t):
+    gate, state = threading.Event(), {"in": 0, "most": 0}
+    lock = threading.Lock()
+
+    def slow(peer):
+        while peer.next() is not None:
+            with lock:
+                state["in"] += 1
+                state["most"] = max(state["most"], state["in"])
+            gate.wait(30)
+            with lock:
+                state["in"] -= 1
+            peer.answer(200, b"ok")
+    services = app(t, slow, bulkhead={"concurrent": 2, "queue": 10, "wait": "20s"})
+    naru = t.naru(workers=2, services=services)
+    statuses = []
+    threads = [threading.Thread(target=lambda: statuses.append(naru.request().status))
+               for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    t.eventually(lambda: naru.metrics()['naru_bulkhead_queue{service="app"}'] == 4, "four wait")
+    t.equal(state["most"], 2)
+    answer = change(naru, "/v1/services/app", {"bulkhead": {"concurrent": 5}})
+    policies = conforms(t, naru, answer, "changeService")["policies"]["bulkhead"]
+    t.equal((policies["limit"], policies["limit_by_hand"]), (5, True))
+    t.eventually(lambda: state["in"] == 5, "three more are let in")
+    t.equal(overrides(naru), {("bulkhead", "app", ""): "concurrent 5"})
+    change(naru, "/v1/services/app", {"bulkhead": {"concurrent": 1}})
+    gate.set()
+    for thread in threads:
+        thread.join()
+    t.equal((statuses, state["most"]), ([200] * 6, 5))
+    services["app"]["bulkhead"]["queue"] = 20
+    reload(t, naru, services=services)
+    t.equal(overrides(naru), {("bulkhead", "app", ""): "concurrent 1"})
+    change(naru, "/v1/services/app", {"bulkhead": {"concurrent": None}})
+    t.equal(naru.metrics()['naru_bulkhead_limit{service="app"}'], 2)
+    change(naru, "/v1/services/app", {"bulkhead": {"concurrent": 7}})
+    services["app"]["bulkhead"]["concurrent"] = 3
+    reload(t, naru, services=services)
+    t.equal((overrides(naru), naru.metrics()['naru_bulkhead_limit{service="app"}']), ({}, 3))
+
+
+@test("a fallback is forced on and off, by reloads too, as long as there is one")
+def _(t):
+    up = {"status": 200}
+    services = app(t, upstream.each(lambda peer, request: peer.answer(up["status"], b"real")),
+                   fallback={"status": 200, "json": {"orders": []}}, retry={"attempts": 1})
+    naru = t.naru(workers=2, services=services)
+    t.equal(change(naru, "/v1/services/app", {"fallback": "on"}).json()["fallback"], "on")
+    answers = [naru.request("POST", "/", body=b"x" * 100_000) for _ in range(4)]
+    t.equal([(a.status, a.json()) for a in answers], [(200, {"orders": []})] * 4)
+    t.equal(answers[0].header("X-Naru-Fallback"), "by_hand")
+    seen = record(naru, answers[0])
+    t.equal(seen["attempts"], [])
+    t.true(any("by hand" in n for n in seen["notes"]) and any("fallback" in n for n in seen["notes"]),
+           str(seen["notes"]))
+    t.equal(overrides(naru), {("fallback", "app", ""): "on"})
+    audited(t, naru, "changeService", '{"fallback":"on"}')
+    services["app"]["timeouts"] = {"connect": "3s"}
+    reload(t, naru, services=services)
+    t.equal(naru.request().json(), {"orders": []})
+    change(naru, "/v1/services/app", {"fallback": "off"})
+    t.equal(naru.request().body, b"real")
+    up["status"] = 503
+    answer = naru.request()
+    t.equal((answer.status, answer.header("X-Naru-Fallback")), (503, None))
+    change(naru, "/v1/services/app", {"fallback": "auto"})
+    t.equal(naru.request().json(), {"orders": []})
+    change(naru, "/v1/services/app", {"fallback": "on"})
+    fallback = services["app"].pop("fallback")
+    reload(t, naru, services=services)
+    t.equal((naru.request().status, overrides(naru)), (503, {}))
+    services["app"]["fallback"] = fallback
+    reload(t, naru, services=services)
+    t.equal(overrides(naru), {})
+
+
+@test("a service is refused what it has not, with what was meant")
+def _(t):
+    naru = t.naru(services=app(t))
+    refusals(t, naru, "/v1/services/app", (
+        ({"bulkhead": {"concurrent": 0}}, 400, "bad_request", "a whole number from 1 to 1000000, or null"),
+        ({"bulkhead": {"concurent": 5}}, 400, "bad_request", "unknown field 'concurent', did you mean 'concurrent'?"),
+        ({"bulkhead": 5}, 400, "bad_request", "field 'bulkhead' must be an object"),
+        ({"fallback": "of"}, 400, "bad_request", "must be one of auto, on, off"),
+        ({"fallback": "on"}, 422, "no_fallback", "give it a section 'fallback'"),
+        ({"fallback": "on", "bulkhead": {"concurrent": 9}}, 422, "no_fallback", "has no fallback")))
+    refusals(t, naru, "/v1/services/orders", (({}, 404, "unknown_service", "'orders'"),))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import time
 
 import upstream
 import wire
-from harness import main, test
+from harness import free_port, main, test
 
 
 def service(*ups, **more):
@@ -190,6 +190,34 @@ def _(t):
     t.equal(wire.request(f"unix:{listen}").body, b"u\n")
     naru.stop()
     t.true(not os.path.exists(listen), "the socket's file goes with naru")
+
+
+@test("IPv6 on both sides, HTTP and TCP, and several listeners each with limits of its own")
+def _(t):
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        t.skip("no IPv6 on loopback")
+    up = t.upstream(upstream.echo())
+    six, narrow, front, raw = (free_port() for _ in range(4))
+    first = t.naru(services={"app": service(up)}, gateway={"listen": [
+        {"address": f"[::1]:{six}"},
+        {"address": f"[::1]:{narrow}", "limits": {"max_body": 3}}]})
+    second = t.naru(services={"app": {"instances": [f"[::1]:{six}"]}}, gateway={
+        "listen": [f"[::1]:{front}", {"address": f"[::1]:{raw}", "tcp": "app"}],
+        "routes": [{"match": "/*", "service": "app"}]})
+    answer = wire.request(f"[::1]:{front}", "POST", "/x", body=b"12345")
+    t.equal((answer.status, answer.body), (200, b"12345"))
+    t.equal(up.requests[-1].header("X-Forwarded-For"), "::1")
+    line = t.eventually(second.access_log, "a line")[0]
+    t.equal((line["ip"], line["instance"]), ("::1", f"[::1]:{six}"))
+    t.equal(wire.request(f"[::1]:{raw}", "POST", "/x", body=b"12345").body, b"12345")
+    line = t.eventually(lambda: second.access_log()[1:], "a line of the TCP connection")[0]
+    t.equal((line["protocol"], line["ip"], line["instance"]), ("tcp", "::1", f"[::1]:{six}"))
+    t.equal(wire.request(f"[::1]:{narrow}", "POST", "/x", body=b"123").status, 200)
+    t.equal(wire.request(f"[::1]:{narrow}", "POST", "/x", body=b"12345").status, 413)
+    t.equal(wire.request(f"[::1]:{six}", "POST", "/x", body=b"12345").status, 200)
 
 
 # ---- what changes on the way

@@ -369,6 +369,37 @@ def _(t):
                      f"{held} bytes with it, {naru.anonymous_bytes()} after it")
 
 
+@test("fifty reloads in a row: WebSockets and kept connections live on, and nothing is lost", timeout_s=120)
+def _(t):
+    def chat(peer):
+        while (request := peer.next()) is not None:
+            if request.header("Upgrade") is None:
+                peer.answer(200, b"a", method=request.method)
+                continue
+            peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n")
+            while True:
+                peer.send(peer.read_exact(1))
+    a, b = t.upstream(chat), t.upstream(naming("b"))
+    naru = t.naru(services=services(a=a, b=b), workers=2)
+    chats = [t.stack.enter_context(naru.connect()) for _ in range(20)]
+    kept = [t.stack.enter_context(naru.connect()) for _ in range(20)]
+    for client in chats:
+        client.send("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n")
+        t.equal(client.read_response("GET").status, 101)
+    running = loads(t, naru)
+    for number in range(50):
+        config(naru, services(a=a, b=b) if number % 2 else services(a=[a, b], b=b),
+               [(f"/{number}", "b"), ("/*", "a")])
+        reload(t, naru)
+        for client in chats:
+            client.send(b"%d" % (number % 10))
+            t.equal(client.read_exact(1), b"%d" % (number % 10))
+        for client in kept:     # the same connections all the time
+            client.send("GET /kept HTTP/1.1\r\nHost: a\r\n\r\n")
+            t.equal(client.read_response("GET").status, 200)
+    no_failures(t, running)
+
+
 # ---- another binary
 
 def successor(t, naru):

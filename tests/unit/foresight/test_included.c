@@ -180,10 +180,66 @@ static void inverted_timeouts_work_for_nobody(void **state)
     play_done(&played);
 }
 
+static uint32_t answered_between(const struct nr_report *report, uint32_t instance, uint32_t from_s,
+                                 uint32_t to_s)
+{
+    uint32_t answered = 0;
+
+    for (uint32_t i = from_s; i < to_s; i++)
+        answered += report->instances[instance].seconds[i].answered;
+    return answered;
+}
+
+/* Both of priority 0 are dead from 20 s to 40 s; those of priority 1 are 2 and 3. */
+static void the_standby_serves_and_gives_back(void **state)
+{
+    struct played played;
+    const struct nr_report *report = REPORT(.scenario = "standby");
+
+    assert_int_equal(report->failed, 0);
+    for (uint32_t i = 0; i < 4; i++) {
+        bool first = i < 2;
+
+        assert_int_equal(answered_between(report, i, 1, 20) > 0, first);
+        assert_int_equal(answered_between(report, i, 21, 40) > 0, !first);
+        assert_int_equal(answered_between(report, i, 43, 60) > 0, first);
+    }
+    play_done(&played);
+    /* Without one nobody serves meanwhile. */
+    report = REPORT(.scenario = "standby",
+                    .config_sets = {"services.stock.instances=[127.0.0.1:7001, 127.0.0.1:7002]"});
+    assert_true(well_between(report, 22, 39) == 0);
+    play_done(&played);
+}
+
+/* Instance 0 is back at 30 s, and four times as slow until 60 s. */
+static void a_cold_instance_is_given_time(void **state)
+{
+    struct played played;
+    const struct nr_report *report = REPORT(.scenario = "cold-start");
+    uint32_t at_first, later, warm, other;
+
+    at_first = answered_between(report, 0, 33, 38);
+    later = answered_between(report, 0, 48, 53);
+    warm = answered_between(report, 0, 70, 75);
+    other = answered_between(report, 1, 70, 75);
+    assert_int_equal(report->failed, 0);
+    assert_true(at_first > 0 && 2 * at_first < later && later < warm);
+    assert_near(warm, other, 0.05 * other); /* in the end it has its whole share */
+    play_done(&played);
+    report =
+        REPORT(.scenario = "cold-start", .config_sets = {"services.search.balance.slow_start=0s"});
+    assert_true(well_between(report, 33, 60) < 0.9);
+    assert_true(well_between(report, 65, 90) == 1);
+    play_done(&played);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_dead_of_three_is_not_noticed),
+        cmocka_unit_test(the_standby_serves_and_gives_back),
+        cmocka_unit_test(a_cold_instance_is_given_time),
         cmocka_unit_test(a_slow_service_touches_nobody_else),
         cmocka_unit_test(a_sale_sheds_what_matters_least),
         cmocka_unit_test(a_budget_ends_a_retry_storm),

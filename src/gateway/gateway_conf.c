@@ -110,6 +110,9 @@ static const struct nr_schema_field listen_fields[] = {
     {.name = "half_close", .type = NR_SCHEMA_ENUM, NR_SCHEMA_AT(struct nr_gateway_listen_conf, half_close),
      .value = "cancel", .words = half_close_words,
      .doc = "What it means when a client closes its side before the answer."},
+    {.name = "deadline", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct nr_gateway_listen_conf, deadline_ns),
+     .min = "1ms", .max = "24h",
+     .doc = "The most that any request has here; what its route and its client say may be less."},
     {.name = "trusted_proxies", .type = NR_SCHEMA_LIST, .element = NR_SCHEMA_CIDR,
      NR_SCHEMA_MANY(struct nr_gateway_listen_conf, trusted_proxies, trusted_proxy_count),
      .doc = "Networks whose X-Forwarded-* fields and PROXY headers are believed; from others they are replaced or refused."},
@@ -151,6 +154,9 @@ static void check_listen(void *section, struct nr_arena *arena, struct nr_diags 
     if (listen->tcp != NULL && nr_section_has(&listen->at, "half_close"))
         nr_section_error(&listen->at, "half_close", diags, NULL,
                          "'half_close' is for HTTP: a TCP listener always passes it on");
+    if (listen->tcp != NULL && nr_section_has(&listen->at, "deadline"))
+        nr_section_error(&listen->at, "deadline", diags, "tcp: { service: db, idle_timeout: 10m }",
+                         "'deadline' is for requests, and a TCP listener has none");
 }
 
 static const struct nr_schema listen_schema = {

@@ -56,6 +56,7 @@ struct nr_gateway_listen_conf {
     struct nr_config_address address; /* IP, ANY or UNIX; never a name */
     uint32_t unix_mode;               /* permission bits of the socket file */
     uint32_t half_close;              /* enum nr_half_close */
+    uint64_t deadline_ns;             /* 0: as the routes say */
     uint32_t proxy_protocol;          /* enum nr_proxy_in_mode */
     struct nr_tcp_listen_conf *tcp;   /* NULL: HTTP */
     struct nr_listen_limits_conf limits;

@@ -442,9 +442,12 @@ static bool route(struct nr_request *request)
 
 static void start_deadline(struct nr_request *request, const struct nr_peer *peer)
 {
+    uint64_t listener_ns = request->port->conf->deadline_ns;
     uint64_t client_ns = nr_forward_client_limit_ns(request, peer);
 
     request->deadline = nr_deadline_start(request->record.start_ns, request->route->deadline_ns);
+    if (listener_ns != 0)
+        nr_deadline_tighten(&request->deadline, listener_ns);
     if (client_ns != 0)
         nr_deadline_tighten(&request->deadline, client_ns);
     if (request->deadline.at_ns != NR_TIME_NEVER)

@@ -129,6 +129,41 @@ static void test_grpc_timeout_is_the_deadline(void **state)
     stage_done(s);
 }
 
+/* The least counts: of the listener, the route and the client. */
+static void test_the_least_deadline(void **state)
+{
+    static const struct {
+        const char *listen, *route, *field;
+        uint32_t deadline_ms;
+    } rows[] = {
+        {"deadline: 300ms", "deadline: 500ms", "", 300},
+        {"deadline: 300ms", "deadline: none", "", 300},
+        {"deadline: 300ms", "deadline: 200ms", "", 200},
+        {"deadline: 300ms", "deadline: 500ms", "grpc-timeout: 250m\r\n", 250},
+        {"deadline: 300ms", "deadline: 500ms", "grpc-timeout: 400m\r\n", 300},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct stage *s =
+            stage_new(&(struct stage_conf){.listen = rows[i].listen, .route = rows[i].route});
+        struct peer *client = stage_client(s);
+        uint64_t asked_ns = stage_now_ns(s) + STAGE_MS;
+        char text[128];
+
+        snprintf(text, sizeof(text), "GET /a HTTP/1.1\r\nHost: a\r\n%s\r\n", rows[i].field);
+        peer_send(client, text);
+        peer_expect(client, "HTTP/1.1 504 Gateway Timeout\r\n");
+        expect_after(client->at_ns - STAGE_MS, asked_ns, rows[i].deadline_ms);
+        peer_expect_head(client);
+        peer_expect(client, "{*\"reason\":\"deadline\"*}\n");
+        peer_expect_head(stage_upstream(s));
+        assert_int_equal(stage_record(s, 504, NR_REASON_DEADLINE)->r.deadline_ms,
+                         rows[i].deadline_ms);
+        stage_done(s);
+    }
+}
+
 /* What was spent before is not given away again: the head took 400 of 700 ms. */
 static void test_only_the_rest_is_passed_on(void **state)
 {
@@ -197,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_requests),
         cmocka_unit_test(test_no_deadline),
         cmocka_unit_test(test_grpc_timeout_is_the_deadline),
+        cmocka_unit_test(test_the_least_deadline),
         cmocka_unit_test(test_only_the_rest_is_passed_on),
         cmocka_unit_test(test_a_prefix_is_stripped),
         cmocka_unit_test(test_answers),

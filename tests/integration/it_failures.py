@@ -376,6 +376,17 @@ def _(t):
         t.equal(reason(client.read_response()), (413, "body_too_large"))
 
 
+@test("the rest of a refused body is read, and the connection serves the next request")
+def _(t):
+    naru = naru_with_limits(t, app(t.upstream(upstream.echo())), {"max_body": "10KiB"})
+    with naru.connect() as client:
+        for _i in range(3):
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 12000\r\n\r\n" + b"x" * 12_000)
+            t.equal(reason(client.read_response()), (413, "body_too_large"))
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        t.equal(client.read_response().status, 200)
+
+
 # ---- requests that are no HTTP
 
 REFUSED = [

@@ -99,6 +99,9 @@ static const struct nr_option simulate_options[] = {
      "                       with scenario. in front, of what the scenario says; may be repeated"},
     {"json", 0, "FILE", "write the report as JSON; - is standard output, and nothing else there"},
     {"html", 0, "FILE", "write it as a page with pictures, in one file"},
+    {"transport", 0, "wire|model",
+     "wire: HTTP over simulated connections; model: without them, for long or large\n"
+     "                       scenarios; default: as the scenario says, else wire"},
     {"list", 0, NULL, "name the scenarios that come with the program"},
 };
 

@@ -11,7 +11,7 @@
 #include "foresight/included.h"
 #include "io/process.h"
 
-enum { CONFIG, SEED, SET, JSON, HTML, LIST }; /* simulate_options in commands.c */
+enum { CONFIG, SEED, SET, JSON, HTML, TRANSPORT, LIST }; /* simulate_options in commands.c */
 
 enum { PATH_BYTES = 4096, NAME_BYTES = 64, NAMES_MAX = 64, COLUMNS = 110 };
 
@@ -73,6 +73,26 @@ static int unknown_name(const char *word)
     return NR_EXIT_CONFIG;
 }
 
+static const char *transport_name(const void *ctx, uint32_t i)
+{
+    (void)ctx;
+    return nr_scenario_transport_name(i);
+}
+
+static int choose_transport(struct simulation *s, const char *word)
+{
+    char hint[64];
+
+    for (uint32_t i = 0; nr_scenario_transport_name(i) != NULL; i++)
+        if (strcmp(nr_scenario_transport_name(i), word) == 0) {
+            s->scenario.transport = i;
+            return NR_EXIT_OK;
+        }
+    nr_did_you_mean(word, transport_name, NULL, hint, sizeof(hint));
+    fprintf(stderr, "naru simulate: --transport takes wire or model, got '%s'%s\n", word, hint);
+    return NR_EXIT_USAGE;
+}
+
 static int load_scenario(struct simulation *s)
 {
     struct nr_cli_load load = {
@@ -102,6 +122,8 @@ static int load_scenario(struct simulation *s)
         fprintf(stderr, "naru simulate: --seed takes a number, got '%s'\n", seed);
         return NR_EXIT_USAGE;
     }
+    if (s->args->values[TRANSPORT] != NULL)
+        return choose_transport(s, s->args->values[TRANSPORT]);
     return NR_EXIT_OK;
 }
 
@@ -219,13 +241,46 @@ static int tell(const struct simulation *s, const struct nr_report *report)
     return code;
 }
 
+/* ---- the run ---- */
+
+/* A line that a person may watch; who needs no longer than a moment sees nothing of it. */
+struct progress {
+    uint64_t began_ns;
+    uint64_t told_ns; /* 0: not yet */
+};
+
+static void show_progress(void *ctx, double share)
+{
+    const uint64_t second_ns = 1000000000u;
+    struct progress *progress = ctx;
+    uint64_t now_ns = nr_process_wall_ns();
+    double took_s = (double)(now_ns - progress->began_ns) / 1e9;
+
+    if (now_ns - progress->began_ns < second_ns || now_ns - progress->told_ns < second_ns / 5)
+        return;
+    progress->told_ns = now_ns;
+    fprintf(stderr, "\rnaru simulate: %3.0f %%, %.0f s to go\x1b[K", share * 100,
+            share > 0 ? took_s / share - took_s : 0);
+}
+
+static void hide_progress(const struct progress *progress)
+{
+    if (progress->told_ns != 0)
+        fputs("\r\x1b[K", stderr);
+}
+
 static int play(struct simulation *s)
 {
+    struct progress progress = {.began_ns = nr_process_wall_ns()};
+    const struct nr_simulate_progress told = {show_progress, &progress};
     struct nr_report report;
     struct nr_err err = {0};
+    enum nr_code played = nr_simulate(&s->scenario, s->config,
+                                      nr_process_is_terminal(2) ? &told : NULL, &report, &err);
     int code;
 
-    if (nr_simulate(&s->scenario, s->config, &report, &err) != NR_OK) {
+    hide_progress(&progress);
+    if (played != NR_OK) {
         fprintf(stderr, "naru simulate: %s\n", err.text);
         return NR_EXIT_CONFIG;
     }

@@ -12,6 +12,7 @@
 
 #include "base/compiler.h"
 #include "base/list.h"
+#include "foresight/model_transport.h"
 #include "foresight/report.h"
 #include "foresight/scenario.h"
 #include "gateway/gateway.h"
@@ -21,6 +22,7 @@
 
 struct nr_world;
 struct nr_model_job;
+struct nr_simulate_progress;
 
 /* ---- an instance ---- */
 
@@ -46,14 +48,16 @@ struct nr_model_instance {
     const char *health_path; /* answered at once; "" for none */
     char host[24];
     struct nr_addr listen;
-    struct nr_io *io;
+    struct nr_io *io; /* wired */
     struct nr_random random;
+    struct nr_handler handler;
+    struct nr_model_target target; /* of the model transport */
+    bool wired;                    /* it listens: calls come that way, or only checks over TCP */
     struct nr_listener *listener;
     struct nr_server *server;
     struct nr_server_conf server_conf;
-    struct nr_handler handler;
     struct nr_model_faults faults;
-    bool up;       /* listening */
+    bool up;       /* serving */
     bool stopping; /* its server has not drained yet */
     struct nr_link queue;
     uint32_t queued;
@@ -67,6 +71,7 @@ void nr_model_instance_kill(struct nr_model_instance *instance);
 /* After a kill, once it is down altogether; until then nothing happens: ask again. */
 bool nr_model_instance_revive(struct nr_model_instance *instance);
 void nr_model_instance_stop(struct nr_model_instance *instance);
+void nr_model_instance_silence(struct nr_model_instance *instance, bool silent);
 
 /* A job that lay on world->free_jobs. */
 void nr_model_job_free(struct nr_link *link);
@@ -80,8 +85,9 @@ struct nr_model_visit;
 
 struct nr_model_host {
     char ip[24];
-    struct nr_io *io;
-    struct nr_client *pool;
+    struct nr_client *pool;         /* NULL: … */
+    struct nr_model_route **routes; /* … to each of the gateway's workers, in turn */
+    uint32_t next_route;
 };
 
 struct nr_model_clients {
@@ -90,7 +96,11 @@ struct nr_model_clients {
     uint32_t host_count;
     uint32_t next_host;
     struct nr_client_conf conf;
-    struct nr_random random;
+    struct nr_head *heads;        /* of each kind of request */
+    struct nr_random random;      /* who comes, and when: the same whatever becomes of them */
+    struct nr_random whims;       /* what they do then */
+    struct nr_link asking;        /* visits with a request under way, the oldest first */
+    struct nr_sim_event patience; /* of the oldest is over, or was */
     struct nr_sim_event arrival;
     double owed;      /* until the next visit, in visits */
     bool due;         /* the next arrival is one; else time has only to be looked at again */
@@ -100,11 +110,19 @@ struct nr_model_clients {
     uint32_t in_flight; /* requests under way */
 };
 
+/* A request's head as the gateway has it from its parser, paths made canonical and all: over the
+ * model transport nobody else does that. One that the parser refuses stays as it is written. */
+enum nr_h1_reason nr_model_head_make(const struct nr_request_conf *what, struct nr_arena *arena,
+                                     struct nr_head *ret_head);
+
+/* gateway: where they connect, on the wire. */
 void nr_model_clients_start(struct nr_model_clients *clients, struct nr_world *world,
                             const struct nr_addr *gateway);
 /* Whoever still waits gives up. */
 void nr_model_clients_abandon(struct nr_model_clients *clients);
 bool nr_model_clients_waiting(const struct nr_model_clients *clients);
+/* Their connections. */
+void nr_model_clients_close(struct nr_model_clients *clients);
 void nr_model_clients_done(struct nr_model_clients *clients);
 
 /* ---- what goes wrong, and when ---- */
@@ -129,11 +147,15 @@ const struct nr_model_conf *nr_model_conf_find(const struct nr_scenario *scenari
 
 struct nr_world {
     const struct nr_scenario *scenario;
+    const struct nr_simulate_progress *progress;
     struct nr_config *config;
     struct nr_report *report;
     struct nr_sim *sim;
-    uint64_t start_ns; /* when traffic begins */
-    uint64_t end_ns;   /* when the last visit begins */
+    bool modelled; /* exchanges go over `transport`, not over connections */
+    struct nr_model_transport transport;
+    struct nr_model_target *gates; /* modelled: of the gateway, one a worker */
+    uint64_t start_ns;             /* when traffic begins */
+    uint64_t end_ns;               /* when the last visit begins */
     struct nr_model_instance *instances;
     uint32_t instance_count;
     struct nr_model_clients clients;

@@ -9,19 +9,21 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/compiler.h"
 #include "foresight/model.h"
 
 enum { ARENA_BYTES = 2048 };
 
 struct nr_model_visit {
-    struct nr_link link; /* clients->visits or ->free */
+    struct nr_link link;   /* clients->visits or ->free */
+    struct nr_link asking; /* clients->asking */
     struct nr_model_clients *clients;
     const struct nr_request_conf *what; /* NULL: GET / */
     uint32_t kind;                      /* its number */
     struct nr_exchange *x;              /* NULL: between two requests */
-    struct nr_sim_event timer;          /* the client's patience, or its back-off */
-    uint64_t began_ns;                  /* the visit */
-    uint64_t asked_ns;                  /* the request */
+    struct nr_sim_event back_off;
+    uint64_t began_ns; /* the visit */
+    uint64_t asked_ns; /* the request */
     uint64_t sent_bytes;
     uint32_t requests;
     uint16_t status;
@@ -50,15 +52,15 @@ static void leave(struct nr_model_visit *visit, bool ok)
     nr_list_push_front(&clients->free, &visit->link);
 }
 
-static void back_off(struct nr_model_visit *visit)
+static void pause_before_next(struct nr_model_visit *visit)
 {
     struct nr_model_clients *clients = visit->clients;
     const struct nr_client_retry_conf *retry = &clients->world->scenario->traffic->clients.retry;
     double pause_ns = (double)retry->backoff_ns * pow(retry->factor, visit->requests - 1.0);
 
     if (retry->jitter)
-        pause_ns *= nr_random_unit(&clients->random);
-    nr_sim_at(clients->world->sim, &visit->timer, now_ns(clients) + (uint64_t)pause_ns);
+        pause_ns *= nr_random_unit(&clients->whims);
+    nr_sim_at(clients->world->sim, &visit->back_off, now_ns(clients) + (uint64_t)pause_ns);
 }
 
 /* A request is over, well or not. */
@@ -72,7 +74,7 @@ static void conclude(struct nr_model_visit *visit)
     if (ok || visit->requests >= scenario->traffic->clients.retry.attempts)
         leave(visit, ok);
     else
-        back_off(visit);
+        pause_before_next(visit);
 }
 
 /* ---- one request ---- */
@@ -130,7 +132,7 @@ static void on_end(struct nr_exchange *x, enum nr_end end)
     (void)end;
     visit->x = NULL;
     visit->clients->in_flight--;
-    nr_sim_cancel(visit->clients->world->sim, &visit->timer);
+    nr_list_remove(&visit->asking);
     nr_arena_done(&visit->arena);
     conclude(visit);
 }
@@ -143,29 +145,29 @@ static const struct nr_exchange_events events = {
     .end = on_end,
 };
 
-/* Its patience is over, or its back-off. */
-static void on_timer(struct nr_sim *sim, struct nr_sim_event *event)
+static void back_off_over(struct nr_sim *sim, struct nr_sim_event *event)
 {
-    struct nr_model_visit *visit = nr_container_of(event, struct nr_model_visit, timer);
-
     (void)sim;
-    if (visit->x == NULL) {
-        ask(visit);
-        return;
-    }
-    visit->clients->world->report->client_timeouts++;
-    visit->complete = false;
-    visit->status = 0;
-    nr_exchange_reset(visit->x);
+    ask(nr_container_of(event, struct nr_model_visit, back_off));
+}
+
+static struct nr_exchange *open_exchange(struct nr_model_visit *visit)
+{
+    struct nr_model_clients *clients = visit->clients;
+    struct nr_model_host *host = &clients->hosts[clients->next_host++ % clients->host_count];
+    struct nr_model_route *route;
+
+    if (host->pool != NULL)
+        return nr_client_open(host->pool, &visit->arena, &events, visit, false);
+    route = host->routes[host->next_route++ % clients->world->worker_count];
+    return nr_model_open(route, &visit->arena, &events, visit, false);
 }
 
 static void ask(struct nr_model_visit *visit)
 {
     struct nr_model_clients *clients = visit->clients;
     uint64_t patience_ns = clients->world->scenario->traffic->clients.timeout_ns;
-    struct nr_model_host *host = &clients->hosts[clients->next_host++ % clients->host_count];
-    const struct nr_request_conf *what = visit->what;
-    struct nr_head head;
+    bool has_body = visit->what != NULL && visit->what->body_bytes > 0;
 
     visit->requests++;
     visit->asked_ns = now_ns(clients);
@@ -175,23 +177,36 @@ static void ask(struct nr_model_visit *visit)
     clients->in_flight++;
     clients->world->report->client_requests++;
     nr_arena_init(&visit->arena, visit->block, sizeof(visit->block));
-    if (what == NULL) {
-        nr_head_init_request(&head, &visit->arena, NR_SPAN("GET"), NR_SPAN("simulated.example"),
-                             NR_SPAN("/"));
-    } else {
-        nr_head_init_request(&head, &visit->arena, nr_method_name((enum nr_method)what->method),
-                             what->host, what->path);
-        for (uint32_t i = 0; i < what->header_count; i++)
-            nr_head_add(&head, &visit->arena, what->headers[i].name, what->headers[i].value);
-        if (what->body_bytes > 0)
-            head.body_length = (int64_t)what->body_bytes;
-    }
-    visit->x = nr_client_open(host->pool, &visit->arena, &events, visit, false);
-    nr_exchange_send_head(visit->x, &head, what == NULL || what->body_bytes == 0);
-    if (what != NULL && what->body_bytes > 0)
+    visit->x = open_exchange(visit);
+    nr_exchange_send_head(visit->x, &clients->heads[visit->kind], !has_body);
+    if (has_body)
         send_rest(visit);
-    if (patience_ns != UINT64_MAX)
-        nr_sim_at(clients->world->sim, &visit->timer, visit->asked_ns + patience_ns);
+    nr_list_push_back(&clients->asking, &visit->asking);
+    if (patience_ns != UINT64_MAX && !nr_sim_scheduled(&clients->patience))
+        nr_sim_at(clients->world->sim, &clients->patience, visit->asked_ns + patience_ns);
+}
+
+/* Everybody has the same patience, so whoever asked first loses it first. One event follows the
+ * oldest request: most are answered before it gets to them. */
+static void on_patience(struct nr_sim *sim, struct nr_sim_event *event)
+{
+    struct nr_model_clients *clients = nr_container_of(event, struct nr_model_clients, patience);
+    uint64_t patience_ns = clients->world->scenario->traffic->clients.timeout_ns;
+
+    while (!nr_list_empty(&clients->asking)) {
+        struct nr_model_visit *visit =
+            nr_container_of(clients->asking.next, struct nr_model_visit, asking);
+
+        if (visit->asked_ns + patience_ns > now_ns(clients)) {
+            nr_sim_at(sim, event, visit->asked_ns + patience_ns);
+            return;
+        }
+        nr_list_remove(&visit->asking);
+        clients->world->report->client_timeouts++;
+        visit->complete = false;
+        visit->status = 0;
+        nr_exchange_reset(visit->x);
+    }
 }
 
 /* ---- visits come ---- */
@@ -221,7 +236,8 @@ static void visit_new(struct nr_model_clients *clients)
     nr_link_init(&visit->link);
     nr_list_push_back(&clients->visits, &visit->link);
     visit->clients = clients;
-    visit->timer = (struct nr_sim_event){.fire = on_timer};
+    nr_link_init(&visit->asking);
+    visit->back_off = (struct nr_sim_event){.fire = back_off_over};
     visit->began_ns = now_ns(clients);
     visit->requests = 0;
     choose(clients, visit);
@@ -269,7 +285,77 @@ static void on_arrival(struct nr_sim *sim, struct nr_sim_event *event)
     arrive_next(clients);
 }
 
+/* ---- what they ask for ---- */
+
+enum nr_h1_reason nr_model_head_make(const struct nr_request_conf *what, struct nr_arena *arena,
+                                     struct nr_head *ret_head)
+{
+    struct nr_field fields[NR_SCENARIO_FIELDS_MAX];
+    struct nr_head head;
+    enum nr_h1_reason reason;
+    size_t room;
+    char *text;
+
+    nr_head_init_request(&head, arena, nr_method_name((enum nr_method)what->method), what->host,
+                         what->path);
+    for (uint32_t i = 0; i < what->header_count; i++)
+        nr_head_add(&head, arena, what->headers[i].name, what->headers[i].value);
+    if (what->body_bytes > 0)
+        head.body_length = (int64_t)what->body_bytes;
+    *ret_head = head;
+    room = nr_h1_head_bytes(&head);
+    text = nr_arena_alloc(arena, room);
+    room = nr_h1_write_request(text, room, &head,
+                               &(struct nr_h1_framing){.body_length = head.body_length});
+    reason = nr_h1_parse_request(text, room, &nr_server_conf_default.limits, fields,
+                                 NR_COUNT(fields), &head);
+    if (reason == NR_H1_OK)
+        nr_head_copy(ret_head, &head, arena);
+    return reason;
+}
+
+static void make_heads(struct nr_model_clients *clients)
+{
+    static const struct nr_request_conf any = {
+        .method = NR_METHOD_GET, .path = NR_SPAN("/"), .host = NR_SPAN("simulated.example")};
+    const struct nr_traffic_conf *traffic = clients->world->scenario->traffic;
+    uint32_t count = traffic->request_count == 0 ? 1 : traffic->request_count;
+
+    clients->heads = calloc(count, sizeof(*clients->heads));
+    nr_assert(clients->heads != NULL);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct nr_request_conf *what =
+            traffic->request_count == 0 ? &any : &traffic->requests[i];
+
+        (void)nr_model_head_make(what, &clients->world->arena, &clients->heads[i]);
+    }
+}
+
 /* ---- life ---- */
+
+static void make_host(struct nr_model_clients *clients, struct nr_model_host *host, uint32_t number,
+                      const struct nr_addr *gateway)
+{
+    struct nr_world *world = clients->world;
+    struct nr_addr own = {.family = NR_ADDR_V4, .ip = {198, 19, (uint8_t)(number >> 8)}};
+
+    own.ip[3] = (uint8_t)number;
+    nr_addr_format_ip(&own, host->ip, sizeof(host->ip));
+    if (!world->modelled) {
+        host->pool = nr_client_new(nr_sim_engine(world->sim, host->ip), gateway, &clients->conf);
+        return;
+    }
+    host->routes = calloc(world->worker_count, sizeof(struct nr_model_route *));
+    nr_assert(host->routes != NULL);
+    for (uint32_t i = 0; i < world->worker_count; i++) {
+        host->routes[i] =
+            nr_model_route_new(&world->transport, &world->gates[i], host->ip, nr_model_gateway_host,
+                               clients->conf.connect_timeout_ns);
+        host->routes[i]->wants_fields = false;
+        host->routes[i]->peer = (struct nr_peer){
+            .addr = own, .local = world->gates[i].address, .connection_id = number, .requests = 1};
+    }
+}
 
 void nr_model_clients_start(struct nr_model_clients *clients, struct nr_world *world,
                             const struct nr_addr *gateway)
@@ -280,21 +366,20 @@ void nr_model_clients_start(struct nr_model_clients *clients, struct nr_world *w
     clients->conf = nr_client_conf_default;
     clients->conf.idle_max = UINT32_MAX;
     clients->arrival.fire = on_arrival;
+    clients->patience.fire = on_patience;
     nr_random_init(&clients->random, world->scenario->seed);
+    nr_random_init(&clients->whims, ~world->scenario->seed);
     nr_link_init(&clients->visits);
     nr_link_init(&clients->free);
+    nr_link_init(&clients->asking);
     for (uint32_t i = 0; i < traffic->request_count; i++)
         clients->weights += traffic->requests[i].weight;
+    make_heads(clients);
     clients->host_count = traffic->clients.addresses;
     clients->hosts = calloc(clients->host_count, sizeof(*clients->hosts));
     nr_assert(clients->hosts != NULL);
-    for (uint32_t i = 0; i < clients->host_count; i++) {
-        struct nr_model_host *host = &clients->hosts[i];
-
-        snprintf(host->ip, sizeof(host->ip), "198.19.%u.%u", (i >> 8) & 255, i & 255);
-        host->io = nr_sim_engine(world->sim, host->ip);
-        host->pool = nr_client_new(host->io, gateway, &clients->conf);
-    }
+    for (uint32_t i = 0; i < clients->host_count; i++)
+        make_host(clients, &clients->hosts[i], i, gateway);
     draw(clients);
     arrive_next(clients);
 }
@@ -318,8 +403,21 @@ void nr_model_clients_abandon(struct nr_model_clients *clients)
             nr_exchange_reset(visit->x);
             continue;
         }
-        nr_sim_cancel(clients->world->sim, &visit->timer);
+        nr_sim_cancel(clients->world->sim, &visit->back_off);
         leave(visit, false);
+    }
+}
+
+void nr_model_clients_close(struct nr_model_clients *clients)
+{
+    nr_sim_cancel(clients->world->sim, &clients->patience);
+    for (uint32_t i = 0; i < clients->host_count; i++) {
+        struct nr_model_host *host = &clients->hosts[i];
+
+        nr_client_close(host->pool);
+        for (uint32_t k = 0; host->routes != NULL && k < clients->world->worker_count; k++)
+            nr_model_route_free(host->routes[k]);
+        free(host->routes);
     }
 }
 
@@ -327,7 +425,10 @@ void nr_model_clients_done(struct nr_model_clients *clients)
 {
     struct nr_link *link;
 
+    if (clients->world == NULL) /* they have never started */
+        return;
     while ((link = nr_list_pop_front(&clients->free)) != NULL)
         free(nr_container_of(link, struct nr_model_visit, link));
     free(clients->hosts);
+    free(clients->heads);
 }

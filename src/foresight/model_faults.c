@@ -77,7 +77,7 @@ static void fault_begins(struct nr_sim *sim, struct nr_sim_event *event)
         break;
     case NR_FAILURE_BLACKHOLE:
         if (faults->silent++ == 0)
-            nr_sim_silence(sim, instance->host, true);
+            nr_model_instance_silence(instance, true);
         break;
     case NR_FAILURE_RESET: faults->reset = fault->conf->share; break;
     case NR_FAILURE_SLOW: faults->slow = fault->conf->factor; break;
@@ -104,7 +104,7 @@ static void fault_ends(struct nr_sim *sim, struct nr_sim_event *event)
         break;
     case NR_FAILURE_BLACKHOLE:
         if (--faults->silent == 0)
-            nr_sim_silence(sim, instance->host, false);
+            nr_model_instance_silence(instance, false);
         break;
     case NR_FAILURE_RESET: faults->reset = 0; break;
     case NR_FAILURE_SLOW: faults->slow = 1; break;

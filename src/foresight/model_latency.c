@@ -12,12 +12,46 @@ static double unit(struct nr_random *random)
     return 1.0 - nr_random_unit(random);
 }
 
-/* Box and Muller: one normal deviate out of two uniform ones. */
+static double tail(double p)
+{
+    double q = sqrt(-2.0 * log(p));
+    double top = -7.784894002430293e-03;
+    double bottom = 7.784695709041462e-03;
+
+    top = top * q - 3.223964580411365e-01;
+    top = top * q - 2.400758277161838e+00;
+    top = top * q - 2.549732539343734e+00;
+    top = top * q + 4.374664141464968e+00;
+    top = top * q + 2.938163982698783e+00;
+    bottom = bottom * q + 3.224671290700398e-01;
+    bottom = bottom * q + 2.445134137142996e+00;
+    bottom = bottom * q + 3.754408661907416e+00;
+    return top / (bottom * q + 1.0);
+}
+
+/* A normal deviate out of a uniform one: the inverse of the normal distribution by two rational
+ * approximations (P. J. Acklam, 2003), off by 1.2e-9 at most, far less work than Box and Muller's
+ * logarithm, root and cosine. */
 static double normal(struct nr_random *random)
 {
-    double radius = sqrt(-2.0 * log(unit(random)));
+    const double low = 0.02425;
+    double p = unit(random), q = p - 0.5, r = q * q;
+    double top = -3.969683028665376e+01, bottom = -5.447609879822406e+01;
 
-    return radius * cos(2.0 * 3.14159265358979323846 * nr_random_unit(random));
+    if (p < low)
+        return tail(p);
+    if (p > 1.0 - low)
+        return p < 1.0 ? -tail(1.0 - p) : 0;
+    top = top * r + 2.209460984245205e+02;
+    top = top * r - 2.759285104469687e+02;
+    top = top * r + 1.383577518672690e+02;
+    top = top * r - 3.066479806614716e+01;
+    top = top * r + 2.506628277459239e+00;
+    bottom = bottom * r + 1.615858368580409e+02;
+    bottom = bottom * r - 1.556989798598866e+02;
+    bottom = bottom * r + 6.680131188771972e+01;
+    bottom = bottom * r - 1.328068155288572e+01;
+    return q * top / (bottom * r + 1.0);
 }
 
 /* ln X is normal: its middle is ln p50, and 2.3263 deviations above it 1 % are left. */

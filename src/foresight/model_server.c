@@ -325,16 +325,24 @@ static void refused(struct nr_handler *handler, struct nr_exchange *x, struct nr
 
 /* ---- life and death ---- */
 
-void nr_model_instance_start(struct nr_model_instance *instance)
+static void listen_on(struct nr_model_instance *instance)
 {
     struct nr_listen_conf listen = {.address = instance->listen, .inherited_fd = -1};
     struct nr_err err = {0};
 
-    instance->handler = (struct nr_handler){request, refused};
     if (nr_listener_open(&instance->io, 1, &listen, &instance->listener, &err) != NR_OK)
         nr_assert_failed(err.text, __FILE__, __LINE__);
     instance->server =
         nr_server_new(instance->io, instance->listener, &instance->server_conf, &instance->handler);
+}
+
+void nr_model_instance_start(struct nr_model_instance *instance)
+{
+    instance->handler = (struct nr_handler){request, refused};
+    if (instance->wired)
+        listen_on(instance);
+    if (instance->world->modelled)
+        instance->target.handler = &instance->handler;
     instance->up = true;
 }
 
@@ -370,6 +378,12 @@ void nr_model_instance_stop(struct nr_model_instance *instance)
         return;
     drop_jobs(instance);
     instance->up = false;
+    if (instance->world->modelled) {
+        instance->target.handler = NULL;
+        nr_model_target_abort(&instance->target);
+    }
+    if (!instance->wired)
+        return;
     instance->stopping = true;
     nr_server_on_drained(instance->server, drained, instance);
     nr_server_drain(instance->server);
@@ -396,4 +410,11 @@ bool nr_model_instance_revive(struct nr_model_instance *instance)
     nr_sim_revive(instance->world->sim, instance->host);
     nr_model_instance_start(instance);
     return true;
+}
+
+void nr_model_instance_silence(struct nr_model_instance *instance, bool silent)
+{
+    nr_sim_silence(instance->world->sim, instance->host, silent);
+    if (instance->world->modelled)
+        nr_model_target_silence(&instance->target, silent);
 }

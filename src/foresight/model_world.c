@@ -76,8 +76,14 @@ static void add_instance(struct nr_world *world, const struct nr_service_conf *s
     instance->name = nr_arena_printf(&world->arena, "%s/%u", service->name.ptr, number);
     snprintf(instance->host, sizeof(instance->host), "100.64.%u.%u", (1 + (index >> 8)) & 255,
              index & 255);
-    instance->io = nr_sim_engine(world->sim, instance->host);
     nr_sim_stand_in(world->sim, &address, instance->host);
+    instance->wired = !world->modelled || (service->health != NULL && service->health->tcp);
+    if (instance->wired)
+        instance->io = nr_sim_engine(world->sim, instance->host);
+    if (world->modelled) {
+        nr_model_target_init(&instance->target, &world->transport, instance->host);
+        instance->target.address = address;
+    }
     instance->listen = address;
     if (address.family != NR_ADDR_UNIX)
         instance->listen = (struct nr_addr){.family = NR_ADDR_V4, .port = address.port};

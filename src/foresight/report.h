@@ -77,6 +77,7 @@ struct nr_report_event {
 struct nr_report {
     struct nr_span name; /* of the scenario; borrowed, as the next */
     struct nr_span about;
+    const char *transport; /* of the scenario */
     uint64_t seed;
     uint64_t duration_ns;
     uint64_t start_ns; /* of the world's clock */

@@ -6,6 +6,8 @@
 #include "base/compiler.h"
 #include "foresight/report_svg.h"
 
+enum { EVENTS_FIRST_MAX = 10 }; /* more of them stand behind the pictures */
+
 static const char style[] =
     ":root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--ink:#1c2430;--soft:#667085;"
     "--edge:#e3e7ed;--grid:#e9edf2;--ok:#2f9e63;--bad:#d9443f;--blue:#3d74d8;--amber:#d98e04;"
@@ -46,7 +48,8 @@ static const char style[] =
     "border-bottom:1px solid var(--grid)}\n"
     "th:first-child,td:first-child,td.text{text-align:left;padding-left:0}tr:last-child "
     "td{border-bottom:0}\n"
-    ".scroll{overflow-x:auto}td.bad{color:var(--bad)}td.good{color:var(--ok)}code{font:13px "
+    ".scroll{overflow-x:auto}.small+.scroll{margin-top:14px}td.bad{color:var(--bad)}td.good{color:"
+    "var(--ok)}code{font:13px "
     "ui-monospace,monospace}.small{display:grid;grid-template-columns:repeat(auto-fit,"
     "minmax(420px,1fr));gap:10px 22px}.small h3{font-size:13px;margin:6px 0 0;font-weight:600}\n"
     ".log td{width:1%;white-space:nowrap}.log td.text{width:auto;white-space:normal;"
@@ -63,6 +66,29 @@ static void put_text(struct nr_strbuf *to, struct nr_span text)
         case '"': NR_STRBUF_LIT(to, "&quot;"); break;
         default: nr_strbuf_add(to, (struct nr_span){text.ptr + i, 1});
         }
+}
+
+/* 1,234,567 */
+static const char *grouped(uint64_t value, char *to, size_t room)
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)value);
+    size_t at = 0;
+
+    for (int i = 0; i < len && at + 2 < room; i++) {
+        if (i > 0 && (len - i) % 3 == 0)
+            to[at++] = ',';
+        to[at++] = digits[i];
+    }
+    to[at] = '\0';
+    return to;
+}
+
+static void put_count_cell(struct nr_strbuf *to, uint64_t value)
+{
+    char text[32];
+
+    nr_strbuf_printf(to, "<td>%s", grouped(value, text, sizeof(text)));
 }
 
 /* ---- tiles ---- */
@@ -85,12 +111,12 @@ static void put_time_tile(struct nr_strbuf *to, const struct nr_report *report, 
 static void put_tiles(struct nr_strbuf *to, const struct nr_report *report)
 {
     double available = nr_report_availability(report), load = nr_report_load_factor(report);
-    char text[64], what[96];
+    char text[64], what[96], ok[32], visits[32];
 
     NR_STRBUF_LIT(to, "<div class=tiles>\n");
     snprintf(text, sizeof(text), "%.3f %%", available * 100);
-    snprintf(what, sizeof(what), "availability: %llu of %llu visits",
-             (unsigned long long)report->ok, (unsigned long long)report->visits);
+    snprintf(what, sizeof(what), "availability: %s of %s visits",
+             grouped(report->ok, ok, sizeof(ok)), grouped(report->visits, visits, sizeof(visits)));
     put_tile(to, available >= 0.999 ? "good" : available < 0.99 ? "bad" : "", text, what);
     put_time_tile(to, report, 0.50, "p50 of what was answered well");
     put_time_tile(to, report, 0.95, "p95");
@@ -229,9 +255,12 @@ static void put_instances(struct nr_strbuf *to, const struct nr_report *report)
 
         NR_STRBUF_LIT(to, "<tr><td>");
         put_text(to, nr_span_of(instance->name));
-        nr_strbuf_printf(to, "<td>%u<td>%u<td>%u<td>%u<td>%u<td>%.1f", instance->total.answered,
-                         instance->total.failed, instance->total.refused, instance->total.orphans,
-                         instance->total.queued,
+        put_count_cell(to, instance->total.answered);
+        put_count_cell(to, instance->total.failed);
+        put_count_cell(to, instance->total.refused);
+        put_count_cell(to, instance->total.orphans);
+        put_count_cell(to, instance->total.queued);
+        nr_strbuf_printf(to, "<td>%.1f",
                          (double)instance->total.busy_ns / (double)report->duration_ns);
         if (instance->capacity > 0)
             nr_strbuf_printf(to, " of %u", instance->capacity);
@@ -282,7 +311,9 @@ static void put_kinds(struct nr_strbuf *to, const struct nr_report *report)
 
         NR_STRBUF_LIT(to, "<tr><td><code>");
         put_text(to, nr_span_of(kind->name));
-        nr_strbuf_printf(to, "</code><td>%llu<td>%.3f %%", (unsigned long long)kind->visits,
+        NR_STRBUF_LIT(to, "</code>");
+        put_count_cell(to, kind->visits);
+        nr_strbuf_printf(to, "<td>%.3f %%",
                          kind->visits == 0 ? 100 : (double)kind->ok * 100 / (double)kind->visits);
         put_time_cell(to, &kind->latency, 0.50);
         put_time_cell(to, &kind->latency, 0.95);
@@ -303,10 +334,12 @@ static void put_causes(struct nr_strbuf *to, const struct nr_report *report)
     NR_STRBUF_LIT(to, "<section class=card><div class=head><h2>Why the gateway answered so</h2>"
                       "</div><table><tr><th>reason<th>requests<th>of all\n");
     for (uint32_t cause = NR_REASON_NONE + 1; cause < NR_CAUSES; cause++)
-        if (report->causes[cause] > 0)
-            nr_strbuf_printf(to, "<tr><td><code>%s</code><td>%llu<td>%.2f %%\n",
-                             nr_cause_name(cause), (unsigned long long)report->causes[cause],
+        if (report->causes[cause] > 0) {
+            nr_strbuf_printf(to, "<tr><td><code>%s</code>", nr_cause_name(cause));
+            put_count_cell(to, report->causes[cause]);
+            nr_strbuf_printf(to, "<td>%.2f %%\n",
                              (double)report->causes[cause] * 100 / (double)report->requests);
+        }
     NR_STRBUF_LIT(to, "</table></section>\n");
 }
 
@@ -323,14 +356,18 @@ void nr_report_html(const struct nr_report *report, struct nr_strbuf *to)
     put_text(to, report->about);
     NR_STRBUF_LIT(to, "</p>\n");
     put_tiles(to, report);
-    put_events(to, report);
+    if (report->event_count <= EVENTS_FIRST_MAX)
+        put_events(to, report);
     put_charts(to, report);
+    if (report->event_count > EVENTS_FIRST_MAX)
+        put_events(to, report);
     put_kinds(to, report);
     put_causes(to, report);
     put_instances(to, report);
     nr_strbuf_printf(to,
-                     "<footer>naru simulate: %.0f s of virtual time, seed %llu. The gateway's code "
-                     "is the real one; services, clients and network are models.</footer></main>"
-                     "</html>\n",
-                     (double)report->duration_ns / 1e9, (unsigned long long)report->seed);
+                     "<footer>naru simulate: %.0f s of virtual time, seed %llu, transport %s. The "
+                     "gateway's code is the real one; services, clients and network are models."
+                     "</footer></main></html>\n",
+                     (double)report->duration_ns / 1e9, (unsigned long long)report->seed,
+                     report->transport);
 }

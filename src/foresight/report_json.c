@@ -136,6 +136,7 @@ struct nr_json *nr_report_json(const struct nr_report *report)
     nr_json_set(json, "scenario", nr_json_string(report->name));
     nr_json_set(json, "about", nr_json_string(report->about));
     nr_json_set(json, "seed", integer(report->seed));
+    nr_json_set(json, "transport", nr_json_string(nr_span_of(report->transport)));
     nr_json_set(json, "duration_s", rounded((double)report->duration_ns / 1e9));
     nr_json_set(json, "summary", summary(report));
     for (uint32_t i = 0; i < report->kind_count; i++)

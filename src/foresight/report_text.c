@@ -323,9 +323,10 @@ void nr_report_text(const struct nr_report *report, const struct nr_report_style
 {
     const struct sheet sheet = {report, style, to};
 
-    nr_strbuf_printf(to, "%s%.*s%s   %.0f s, seed %llu\n", BOLD(&sheet), (int)report->name.len,
-                     report->name.ptr, PLAIN(&sheet), (double)report->duration_ns / 1e9,
-                     (unsigned long long)report->seed);
+    nr_strbuf_printf(to, "%s%.*s%s   %.0f s, seed %llu, transport %s\n", BOLD(&sheet),
+                     (int)report->name.len, report->name.ptr, PLAIN(&sheet),
+                     (double)report->duration_ns / 1e9, (unsigned long long)report->seed,
+                     report->transport);
     if (report->about.len > 0)
         nr_strbuf_printf(to, "%.*s\n", (int)report->about.len, report->about.ptr);
     NR_STRBUF_LIT(to, "\n");

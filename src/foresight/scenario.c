@@ -353,6 +353,7 @@ static const struct nr_schema link_schema = {
 struct text_root { struct nr_span text; };
 struct time_root { uint64_t ns; };
 struct number_root { uint64_t number; };
+struct word_root { uint32_t word; };
 struct services_root { struct nr_model_conf *items; uint32_t count; };
 struct failures_root { struct nr_failure_conf *items; uint32_t count; };
 struct links_root { struct nr_link_conf *items; uint32_t count; };
@@ -372,7 +373,7 @@ static const struct nr_schema_root naru_root = {
 
 static const struct nr_schema_root duration_root = {
     .field = {.name = "duration", .type = NR_SCHEMA_DURATION, NR_SCHEMA_AT(struct time_root, ns),
-              .value = "1m", .min = "1s", .max = "1h", .doc = "How long requests come."},
+              .value = "1m", .min = "1s", .max = "1d", .doc = "How long requests come."},
     .bytes = sizeof(struct time_root),
 };
 
@@ -380,6 +381,20 @@ static const struct nr_schema_root seed_root = {
     .field = {.name = "seed", .type = NR_SCHEMA_U64, NR_SCHEMA_AT(struct number_root, number),
               .value = "1", .doc = "The same seed gives the same bytes."},
     .bytes = sizeof(struct number_root),
+};
+
+static const struct nr_schema_word transports[] = {
+    {"wire", NR_TRANSPORT_WIRE, "HTTP/1.1 over simulated connections"},
+    {"model", NR_TRANSPORT_MODEL,
+     "exchanges as a whole, without connections, parser and bytes: several times as fast"},
+    {NULL, 0, NULL},
+};
+
+static const struct nr_schema_root transport_root = {
+    .field = {.name = "transport", .type = NR_SCHEMA_ENUM, NR_SCHEMA_AT(struct word_root, word),
+              .value = "wire", .words = transports,
+              .doc = "What carries requests and answers; --transport goes before it."},
+    .bytes = sizeof(struct word_root),
 };
 
 static const struct nr_schema_root traffic_root = {
@@ -412,9 +427,14 @@ static const struct nr_schema_root links_root = {
 /* clang-format on */
 
 const struct nr_schema_root *const nr_scenario_roots[NR_SCENARIO_ROOTS] = {
-    &about_root,   &naru_root,     &duration_root, &seed_root,
+    &about_root,   &naru_root,     &duration_root, &seed_root,  &transport_root,
     &traffic_root, &services_root, &failures_root, &links_root,
 };
+
+const char *nr_scenario_transport_name(uint32_t transport)
+{
+    return transport <= NR_TRANSPORT_MODEL ? transports[transport].name : NULL;
+}
 
 struct nr_scenario nr_scenario_of(const struct nr_config *config)
 {
@@ -422,6 +442,7 @@ struct nr_scenario nr_scenario_of(const struct nr_config *config)
     const struct text_root *naru = nr_config_get(config, &naru_root);
     const struct time_root *duration = nr_config_get(config, &duration_root);
     const struct number_root *seed = nr_config_get(config, &seed_root);
+    const struct word_root *transport = nr_config_get(config, &transport_root);
     const struct services_root *services = nr_config_get(config, &services_root);
     const struct failures_root *failed = nr_config_get(config, &failures_root);
     const struct links_root *links = nr_config_get(config, &links_root);
@@ -432,6 +453,7 @@ struct nr_scenario nr_scenario_of(const struct nr_config *config)
         .naru = naru->text,
         .duration_ns = duration->ns,
         .seed = seed->number,
+        .transport = transport->word,
         .traffic = nr_config_get(config, &traffic_root),
         .services = services->items,
         .service_count = services->count,

@@ -41,6 +41,8 @@ struct nr_clients_conf {
     struct nr_client_retry_conf retry;
 };
 
+enum { NR_SCENARIO_FIELDS_MAX = 100 }; /* of a request, as the gateway takes them */
+
 struct nr_request_field_conf {
     struct nr_section at;
     struct nr_span name;
@@ -145,12 +147,22 @@ struct nr_link_conf {
     struct nr_rate rate; /* bytes; count 0: any */
 };
 
+/* What carries exchanges between clients, gateway and instances. */
+enum nr_scenario_transport {
+    NR_TRANSPORT_WIRE,  /* HTTP/1.1 over simulated connections */
+    NR_TRANSPORT_MODEL, /* see model_transport.h */
+};
+
+/* "wire", "model"; NULL beyond them. */
+const char *nr_scenario_transport_name(uint32_t transport);
+
 struct nr_scenario {
     const struct nr_config *config; /* the loaded file */
     struct nr_span about;
     struct nr_span naru; /* the configuration that it is meant for; empty: naru.yaml */
     uint64_t duration_ns;
     uint64_t seed;
+    uint32_t transport; /* enum nr_scenario_transport */
     const struct nr_traffic_conf *traffic;
     const struct nr_model_conf *services;
     uint32_t service_count;
@@ -160,7 +172,7 @@ struct nr_scenario {
     uint32_t link_count;
 };
 
-enum { NR_SCENARIO_ROOTS = 8 };
+enum { NR_SCENARIO_ROOTS = 9 };
 extern const struct nr_schema_root *const nr_scenario_roots[NR_SCENARIO_ROOTS];
 
 /* The parts of a configuration loaded with nr_scenario_roots; borrows it. */

@@ -58,10 +58,42 @@ static void check_models(const struct nr_scenario *scenario, const struct nr_con
                          services->items[i].name.ptr);
 }
 
+/* What connections would make of it, and the model transport does not. */
+static void check_transport(const struct nr_scenario *scenario, const struct nr_config *config,
+                            struct nr_diags *diags)
+{
+    const struct nr_services_conf *services = nr_services_conf_of(config);
+    struct nr_arena arena;
+    struct nr_head head;
+
+    nr_arena_init(&arena, NULL, 0);
+    for (uint32_t i = 0; i < scenario->traffic->request_count; i++) {
+        const struct nr_request_conf *what = &scenario->traffic->requests[i];
+        enum nr_h1_reason reason = nr_model_head_make(what, &arena, &head);
+
+        if (reason != NR_H1_OK)
+            nr_section_error(&what->at, "path", diags, "--transport wire",
+                             "the gateway's parser refuses this request (%s), and the model "
+                             "transport has none",
+                             nr_h1_reason_text(reason));
+    }
+    for (uint32_t i = 0; i < services->count; i++)
+        if (nr_section_has(&services->items[i].pool.at, "max_connections"))
+            nr_diags_add(diags, NR_DIAG_WARNING, NULL,
+                         nr_section_where(&services->items[i].pool.at, "max_connections"),
+                         services->items[i].pool.at.path, "--transport wire",
+                         "service '%s' limits its connections (pool.max_connections), and the "
+                         "model transport has none",
+                         services->items[i].name.ptr);
+    nr_arena_done(&arena);
+}
+
 void nr_simulate_check(const struct nr_scenario *scenario, const struct nr_config *config,
                        struct nr_diags *diags)
 {
     check_models(scenario, config, diags);
+    if (scenario->transport == NR_TRANSPORT_MODEL)
+        check_transport(scenario, config, diags);
     for (uint32_t i = 0; i < scenario->failure_count; i++)
         check_target(config, &scenario->failures[i].at, "instance", scenario->failures[i].instance,
                      diags);
@@ -118,12 +150,22 @@ static void tick(struct nr_world *world)
     nr_report_tick(world->report, nr_sim_now_ns(world->sim), world->clients.in_flight, queued);
 }
 
+static void tell_progress(const struct nr_world *world)
+{
+    double share = (double)(nr_sim_now_ns(world->sim) - world->start_ns) /
+                   (double)world->scenario->duration_ns;
+
+    if (world->progress != NULL)
+        world->progress->played(world->progress->ctx, share < 1 ? share : 1);
+}
+
 static void on_tick(struct nr_sim *sim, struct nr_sim_event *event)
 {
     struct nr_world *world = nr_container_of(event, struct nr_world, tick);
 
     tick(world);
     nr_sim_at(sim, event, nr_sim_now_ns(sim) + second_ns);
+    tell_progress(world);
 }
 
 /* ---- the beginning ---- */
@@ -150,7 +192,8 @@ static void own_addresses(struct nr_world *world, const struct nr_gateway_conf *
 
 /* Where the clients connect: the first listener that takes plain HTTP. */
 static enum nr_code entrance(struct nr_world *world, const struct nr_gateway_conf *conf,
-                             struct nr_addr *ret_address, struct nr_err *err)
+                             struct nr_addr *ret_address, uint32_t *ret_listener,
+                             struct nr_err *err)
 {
     for (uint32_t i = 0; i < conf->listen_count; i++) {
         if (conf->listen[i].tcp != NULL || conf->listen[i].proxy_protocol == NR_PROXY_IN_REQUIRE)
@@ -164,10 +207,28 @@ static enum nr_code entrance(struct nr_world *world, const struct nr_gateway_con
             at.port = ret_address->port;
             *ret_address = at;
         }
+        *ret_listener = i;
         return NR_OK;
     }
     return nr_err_set(err, NR_ECONFIG,
                       "gateway.listen has no listener for HTTP without a PROXY header");
+}
+
+/* Where the clients' exchanges go without connections: to each worker, by that listener. */
+static void gates_open(struct nr_world *world, uint32_t listener, const struct nr_addr *address)
+{
+    nr_assert(world->worker_count > 0);
+    world->gates = calloc(world->worker_count, sizeof(*world->gates));
+    nr_assert(world->gates != NULL);
+    for (uint32_t i = 0; i < world->worker_count; i++) {
+        struct nr_model_target *gate = &world->gates[i];
+
+        nr_model_target_init(gate, &world->transport, nr_model_gateway_host);
+        gate->handler = nr_gateway_worker_handler(world->workers[i], listener);
+        gate->io = world->engines[i];
+        gate->address = *address;
+        gate->wants_fields = true;
+    }
 }
 
 static enum nr_code gateway_start(struct nr_world *world, struct nr_addr *ret_address,
@@ -175,22 +236,27 @@ static enum nr_code gateway_start(struct nr_world *world, struct nr_addr *ret_ad
 {
     const struct nr_gateway_conf *conf = nr_gateway_conf_of(world->config);
     enum nr_code code = nr_gateway_new(world->config, &world->gateway, err);
+    uint32_t listener = 0;
 
     if (code != NR_OK)
         return code;
     own_addresses(world, conf);
     code = nr_gateway_listen(world->gateway, world->engines, world->worker_count, NULL, 0, err);
     if (code == NR_OK)
-        code = entrance(world, conf, ret_address, err);
+        code = entrance(world, conf, ret_address, &listener, err);
     if (code != NR_OK)
         return code;
     nr_gateway_resolve(world->gateway, world->engines[0], on_resolved, world);
     while (!world->resolved && nr_sim_step(world->sim))
         continue;
     world->sink.done = on_record;
+    if (world->modelled)
+        nr_gateway_carry_by(world->gateway, &world->transport.base);
     for (uint32_t i = 0; i < world->worker_count; i++)
         world->workers[i] = nr_gateway_worker_new(world->gateway, world->engines[i], &world->sink,
                                                   world->worker_count);
+    if (world->modelled)
+        gates_open(world, listener, ret_address);
     nr_gateway_on_news(world->gateway, on_news, world);
     nr_gateway_start(world->gateway, world->engines[0], on_health, world);
     return NR_OK;
@@ -211,6 +277,8 @@ static void world_init(struct nr_world *world, const struct nr_scenario *scenari
     nr_link_init(&world->free_jobs);
     world->tick.fire = on_tick;
     world->sim = nr_sim_new(&conf);
+    world->modelled = scenario->transport == NR_TRANSPORT_MODEL;
+    nr_model_transport_init(&world->transport, world->sim, nr_model_gateway_host);
     for (uint32_t i = 0; i < world->worker_count; i++)
         world->engines[i] = nr_sim_engine(world->sim, nr_model_gateway_host);
 }
@@ -227,7 +295,7 @@ static bool all_down(const struct nr_world *world)
     for (uint32_t i = 0; i < world->instance_count; i++)
         if (world->instances[i].stopping)
             return false;
-    return world->drains == 0;
+    return world->drains == 0 && world->transport.live == 0;
 }
 
 static void gateway_stop(struct nr_world *world)
@@ -242,8 +310,13 @@ static void gateway_stop(struct nr_world *world)
         nr_gateway_worker_drain(world->workers[i], on_drained, world);
     nr_gateway_close_listeners(world->gateway);
     nr_gateway_stop(world->gateway, on_drained, world);
-    for (uint32_t i = 0; i < world->worker_count; i++)
+    for (uint32_t i = 0; i < world->worker_count; i++) {
         nr_gateway_worker_abort(world->workers[i]);
+        if (world->modelled) {
+            world->gates[i].handler = NULL;
+            nr_model_target_abort(&world->gates[i]);
+        }
+    }
 }
 
 /* Everybody goes home, in the order of a real shutdown; then the simulator looks for leaks. */
@@ -253,9 +326,9 @@ static void world_done(struct nr_world *world)
         nr_model_faults_free(world);
     nr_sim_cancel(world->sim, &world->tick);
     for (uint32_t i = 0; i < world->instance_count; i++)
-        nr_sim_silence(world->sim, world->instances[i].host, false);
-    for (uint32_t i = 0; i < world->clients.host_count; i++)
-        nr_client_close(world->clients.hosts[i].pool);
+        nr_model_instance_silence(&world->instances[i], false);
+    if (world->clients.world != NULL)
+        nr_model_clients_close(&world->clients);
     gateway_stop(world);
     for (uint32_t i = 0; i < world->instance_count; i++)
         nr_model_instance_stop(&world->instances[i]);
@@ -271,8 +344,10 @@ static void world_done(struct nr_world *world)
     nr_gateway_free(world->gateway);
     nr_model_instances_free(world);
     nr_model_clients_done(&world->clients);
+    nr_model_transport_done(&world->transport);
     nr_sim_free(world->sim);
     nr_arena_done(&world->arena);
+    free(world->gates);
     free(world->engines);
     free(world->workers);
 }
@@ -308,6 +383,7 @@ static void report_init(struct nr_world *world)
         report->kinds[0].name = name_of("GET /");
     report->about = world->scenario->about;
     report->seed = world->scenario->seed;
+    report->transport = nr_scenario_transport_name(world->scenario->transport);
     for (uint32_t i = 0; i < world->instance_count; i++) {
         report->instances[i].name = name_of("%s", world->instances[i].name.ptr);
         report->instances[i].capacity = world->instances[i].capacity;
@@ -339,7 +415,8 @@ static void play(struct nr_world *world)
 }
 
 enum nr_code nr_simulate(const struct nr_scenario *scenario, struct nr_config *config,
-                         struct nr_report *ret_report, struct nr_err *err)
+                         const struct nr_simulate_progress *progress, struct nr_report *ret_report,
+                         struct nr_err *err)
 {
     struct nr_report report = {0};
     struct nr_world world;
@@ -347,6 +424,7 @@ enum nr_code nr_simulate(const struct nr_scenario *scenario, struct nr_config *c
     enum nr_code code;
 
     world_init(&world, scenario, config, &report);
+    world.progress = progress;
     code = nr_model_instances_new(&world, err);
     world.start_ns = nr_sim_now_ns(world.sim) + 2 * second_ns; /* the first checks have been */
     world.end_ns = world.start_ns + scenario->duration_ns;

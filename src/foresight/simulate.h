@@ -16,10 +16,17 @@
 void nr_simulate_check(const struct nr_scenario *scenario, const struct nr_config *config,
                        struct nr_diags *diags);
 
-/* Play it; both are borrowed and sound (nr_simulate_check). On success *ret_report is the caller's
- * to give to nr_report_done; it borrows from the scenario. Fails with what keeps the gateway from
- * starting. */
+/* Told each virtual second how much of the scenario is played, 0 to 1. */
+struct nr_simulate_progress {
+    void (*played)(void *ctx, double share);
+    void *ctx;
+};
+
+/* Play it; both are borrowed and sound (nr_simulate_check), progress may be NULL. On success
+ * *ret_report is the caller's to give to nr_report_done; it borrows from the scenario. Fails with
+ * what keeps the gateway from starting. */
 enum nr_code nr_simulate(const struct nr_scenario *scenario, struct nr_config *config,
-                         struct nr_report *ret_report, struct nr_err *err) NR_MUST_USE;
+                         const struct nr_simulate_progress *progress, struct nr_report *ret_report,
+                         struct nr_err *err) NR_MUST_USE;
 
 #endif

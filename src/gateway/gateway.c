@@ -304,6 +304,13 @@ void nr_gateway_stop(struct nr_gateway *gateway, void (*stopped)(void *ctx), voi
         nr_io_defer(gateway->control, &gateway->stopped_op);
 }
 
+void nr_gateway_carry_by(struct nr_gateway *gateway, struct nr_transport *transport)
+{
+    nr_assert(gateway->worker_count == 0);
+    for (uint32_t i = 0; i < gateway->current->service_count; i++)
+        nr_service_carry_by(gateway->current->services[i]->service, transport);
+}
+
 /* ---- what there is ---- */
 
 struct nr_config *nr_gateway_config(const struct nr_gateway *gateway)

@@ -63,6 +63,14 @@ void nr_gateway_on_news(struct nr_gateway *gateway, nr_service_news_fn news, voi
 /* End them; stopped(ctx) from the queue. No switch may be under way or come any more. */
 void nr_gateway_stop(struct nr_gateway *gateway, void (*stopped)(void *ctx), void *ctx);
 
+/* What a simulation may put in the place of sockets. All services call through this transport,
+ * those of a later configuration excepted; before there are workers. */
+void nr_gateway_carry_by(struct nr_gateway *gateway, struct nr_transport *transport);
+
+/* Whoever speaks to this handler has come in by that listener, which is one for HTTP: on the
+ * worker's thread, with exchanges of his own. He ends them before the worker is freed. */
+struct nr_handler *nr_gateway_worker_handler(struct nr_gateway_worker *worker, uint32_t listener);
+
 /* Stop listening on all; once, on a worker's thread, when every worker has begun to drain. */
 void nr_gateway_close_listeners(struct nr_gateway *gateway);
 

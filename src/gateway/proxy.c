@@ -163,8 +163,8 @@ void nr_proxy_pump_answer(struct nr_request *request)
             request->up); /* answered early: what the client still sends is for nobody */
 }
 
-/* Refuse a body that grew over the limit; false if it did. What comes behind an answer of our own is
- * dropped, however long: the carrier sees to the connection. */
+/* Refuse a body that grew over the limit; false if it did. What comes behind an answer of our own
+ * is dropped, however long: the carrier sees to the connection. */
 static bool body_fits(struct nr_request *request)
 {
     if (request->down->received_bytes <= request->body_bytes_max || request->tunnel ||

@@ -338,6 +338,12 @@ void nr_gateway_worker_free(struct nr_gateway_worker *worker)
     free(worker);
 }
 
+struct nr_handler *nr_gateway_worker_handler(struct nr_gateway_worker *worker, uint32_t listener)
+{
+    nr_assert(listener < worker->port_count && !worker->ports[listener]->is_tcp);
+    return &worker->ports[listener]->handler;
+}
+
 struct nr_server_counts nr_gateway_worker_counts(const struct nr_gateway_worker *worker)
 {
     struct nr_server_counts sum = worker->gone_counts;

@@ -60,6 +60,8 @@ struct nr_client *nr_client_new(struct nr_io *io, const struct nr_addr *address,
                    .write_timeout_ns = conf->write_timeout_ns,
                    .tunnel_timeout_ns = conf->tunnel_timeout_ns},
     };
+    if (conf->transport != NULL)
+        client->route = conf->transport->attach(conf->transport, address, conf->connect_timeout_ns);
     client->counts = &client->own_counts;
     client->shortage.asked = asked;
     nr_shortage_watch(io, &client->shortage);
@@ -253,10 +255,13 @@ void nr_client_waited(struct nr_client_conn *cc)
 struct nr_exchange *nr_client_open(struct nr_client *client, struct nr_arena *arena,
                                    const struct nr_exchange_events *events, void *owner, bool fresh)
 {
-    struct nr_client_conn *cc = fresh ? NULL : take_idle(client);
+    struct nr_client_conn *cc;
     struct nr_exchange *x;
 
     nr_assert(!client->closing);
+    if (nr_unlikely(client->route != NULL))
+        return client->conf->transport->open(client->route, arena, events, owner, fresh);
+    cc = fresh ? NULL : take_idle(client);
     if (cc != NULL) {
         nr_cell_add(&client->counts->reuses, 1);
         return nr_client_conn_open(cc, arena, events, owner, true);
@@ -273,7 +278,7 @@ struct nr_exchange *nr_client_open(struct nr_client *client, struct nr_arena *ar
 void nr_client_prewarm(struct nr_client *client, uint32_t connections)
 {
     nr_assert(!client->closing);
-    while (client->open < connections && !is_full(client)) {
+    while (client->route == NULL && client->open < connections && !is_full(client)) {
         struct nr_client_conn *cc = nr_client_conn_new(client);
 
         place(cc, NR_CLIENT_WARMING);
@@ -328,6 +333,8 @@ void nr_client_close(struct nr_client *client)
     nr_shortage_unwatch(&client->shortage);
     shut_all(client, NR_CLIENT_IDLE);
     shut_all(client, NR_CLIENT_WARMING);
+    if (client->route != NULL)
+        client->conf->transport->detach(client->route);
     count_apart(client);
     free_if_over(client);
 }

@@ -11,10 +11,22 @@
 #include "http/exchange.h"
 #include "io/io.h"
 
+/* What carries exchanges instead of connections: the models of a simulation. It makes a route for
+ * each client, opens exchanges over it, and lets go of it when the last of them has ended behind
+ * the client's close. Pools, and all that is counted of them, are its own business. */
+struct nr_transport {
+    void *(*attach)(struct nr_transport *transport, const struct nr_addr *address,
+                    uint64_t connect_timeout_ns);
+    struct nr_exchange *(*open)(void *route, struct nr_arena *arena,
+                                const struct nr_exchange_events *events, void *owner, bool fresh);
+    void (*detach)(void *route);
+};
+
 struct nr_client_conf {
-    struct nr_h1_limits limits;  /* of responses */
-    uint32_t idle_max;           /* idle connections kept */
-    uint32_t connections_max;    /* 0: unlimited */
+    struct nr_transport *transport; /* NULL: connections */
+    struct nr_h1_limits limits;     /* of responses */
+    uint32_t idle_max;              /* idle connections kept */
+    uint32_t connections_max;       /* 0: unlimited */
     uint32_t waiting_max;        /* exchanges that may wait for a connection when all are in use */
     uint64_t connect_timeout_ns; /* also of the wait before it */
     uint64_t idle_timeout_ns;    /* of a pooled connection */

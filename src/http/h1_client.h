@@ -43,6 +43,7 @@ struct nr_client {
     struct nr_shortage shortage;
     uint32_t open;  /* have a socket, or will have */
     uint32_t conns; /* in memory */
+    void *route;    /* of the transport; NULL: there are connections */
     bool closing;
 };
 

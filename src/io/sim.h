@@ -19,6 +19,8 @@
 #include "io/io.h"
 
 struct nr_sim;
+struct sim_link;
+struct sim_host;
 
 struct nr_sim_link {
     uint64_t latency_min_ns; /* one way; drawn uniformly per segment */
@@ -70,8 +72,13 @@ nr_sim_random(struct nr_sim *sim); /* the test's own stream, apart from the engi
  * use. It fires between the turns of the engines, at the very nanosecond (an engine's timers have a
  * resolution of a millisecond), and may use any of them as its owner. */
 struct nr_sim_event {
-    uint32_t heap_at; /* the world's: place in its heap, from 1; 0: not scheduled */
     void (*fire)(struct nr_sim *sim, struct nr_sim_event *event);
+    /* the world's: see sim_event.c */
+    uint64_t at_ns;
+    uint64_t sequence;
+    struct nr_sim_event *next, *prev;
+    uint32_t heap_at;
+    uint8_t where; /* 0: not scheduled */
 };
 
 /* Schedule, or move, to at_ns; a time in the past is the present. */
@@ -82,13 +89,26 @@ void nr_sim_cancel(struct nr_sim *sim, struct nr_sim_event *event);
 
 static inline bool nr_sim_scheduled(const struct nr_sim_event *event)
 {
-    return event->heap_at != 0;
+    return event->where != 0;
 }
 
 /* Whoever connects to this address reaches that host, at the same port or path, and that host may
  * listen on it. So services that all stand on 127.0.0.1 in a configuration can be given a host
  * each. The text of a Unix path is copied. */
 void nr_sim_stand_in(struct nr_sim *sim, const struct nr_addr *address, const char *host_ip);
+
+/* The way from one host to another, for models that send messages without a socket: the same links,
+ * faults included. Lives as long as the world. */
+struct nr_sim_way {
+    struct sim_link *link;
+    struct sim_host *from;
+};
+struct nr_sim_way nr_sim_way(struct nr_sim *sim, const char *from_ip, const char *to_ip);
+
+/* When a message of so many bytes that leaves now will have arrived: in segments, as TCP sends it,
+ * a window of 64 KiB for each round trip. Whether anything passes at that moment (silence, a cut)
+ * is not looked at. */
+uint64_t nr_sim_way_arrival_ns(struct nr_sim *sim, const struct nr_sim_way *way, uint64_t bytes);
 
 /* ---- faults ---- */
 

@@ -224,3 +224,40 @@ uint64_t sim_link_arrival_ns(struct nr_sim *sim, struct sim_link *link, const st
             at_ns += conf->rto_ns != 0 ? conf->rto_ns : SIM_RTO_NS_DEFAULT;
     return at_ns;
 }
+
+/* ---- messages without sockets ---- */
+
+struct nr_sim_way nr_sim_way(struct nr_sim *sim, const char *from_ip, const char *to_ip)
+{
+    struct sim_host *from = sim_host_get(sim, from_ip);
+
+    return (struct nr_sim_way){sim_link_get(sim, from, sim_host_get(sim, to_ip)), from};
+}
+
+/* The last segment may be lost, or slower than those behind it: all have to be there. */
+static uint64_t message_arrival_ns(struct nr_sim *sim, const struct nr_sim_way *way, uint64_t bytes)
+{
+    const struct nr_sim_link *conf = &way->link->conf;
+    uint64_t windows = bytes / SIM_WINDOW_BYTES_DEFAULT;
+    uint64_t segments = (bytes + SIM_SEGMENT_BYTES_DEFAULT - 1) / SIM_SEGMENT_BYTES_DEFAULT;
+    uint64_t at_ns = sim_link_arrival_ns(sim, way->link, way->from,
+                                         bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX);
+
+    for (uint64_t i = 1; i < segments; i++) {
+        uint64_t other_ns = sim_link_arrival_ns(sim, way->link, way->from, 0);
+
+        at_ns = other_ns > at_ns ? other_ns : at_ns;
+    }
+    return at_ns + windows * (conf->latency_min_ns + conf->latency_max_ns);
+}
+
+uint64_t nr_sim_way_arrival_ns(struct nr_sim *sim, const struct nr_sim_way *way, uint64_t bytes)
+{
+    const struct nr_sim_link *conf = &way->link->conf;
+
+    if (nr_likely(bytes <= SIM_SEGMENT_BYTES_DEFAULT && conf->bytes_per_s == 0 &&
+                  conf->loss_ppm == 0))
+        return sim->now_ns + conf->latency_min_ns +
+               nr_random_below(&sim->net, conf->latency_max_ns - conf->latency_min_ns + 1);
+    return message_arrival_ns(sim, way, bytes);
+}

@@ -157,7 +157,7 @@ void nr_sim_free(struct nr_sim *sim)
         sim->texts = text->next;
         free(text);
     }
-    free(sim->heap.entries);
+    sim_queue_done(&sim->queue);
     free(sim->stand_ins);
     free(sim->engines);
     free(sim);
@@ -176,6 +176,8 @@ static struct sim_engine *choose(struct nr_sim *sim)
     struct sim_engine *first = NULL;
     uint32_t count = 0, chosen;
 
+    if (sim->engine_count == 1)
+        return runnable(sim->engines[0]) ? sim->engines[0] : NULL;
     for (uint32_t i = 0; i < sim->engine_count; i++)
         if (runnable(sim->engines[i])) {
             first = first == NULL ? sim->engines[i] : first;

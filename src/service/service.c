@@ -124,6 +124,12 @@ void nr_service_free(struct nr_service *service)
     free(service);
 }
 
+void nr_service_carry_by(struct nr_service *service, struct nr_transport *transport)
+{
+    service->client_conf.transport = transport;
+    service->check_conf.transport = transport;
+}
+
 const struct nr_service_conf *nr_service_conf(const struct nr_service *service)
 {
     return service->conf;

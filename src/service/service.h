@@ -58,6 +58,10 @@ void nr_discovery_stop(struct nr_discovery *discovery, void (*stopped)(void *ctx
 void nr_service_resolve(struct nr_service *service, struct nr_io *io,
                         void (*done)(void *ctx, const struct nr_err *err), void *ctx);
 
+/* Calls and health checks over HTTP go through this transport instead of connections. Before the
+ * service has pools or a checker. */
+void nr_service_carry_by(struct nr_service *service, struct nr_transport *transport);
+
 const struct nr_service_conf *nr_service_conf(const struct nr_service *service);
 uint32_t nr_service_id(const struct nr_service *service);
 

@@ -4,9 +4,10 @@
 import json
 import os
 import re
+import subprocess
 import tempfile
 
-from harness import main, run_naru, test
+from harness import NARU as NARU_PROGRAM, main, run_naru, test
 
 OK, FAILURE, USAGE, CONFIG = range(4)
 
@@ -73,6 +74,34 @@ def _(t):
         t.true(run_naru("simulate", path, "--seed", "2").stdout != one.stdout, "seed 2")
 
 
+@test("the model transport is chosen by the scenario or the command line, which goes first")
+def _(t):
+    with tempfile.TemporaryDirectory() as folder:
+        path = written(folder, naru=NARU, scenario=SCENARIO + "transport: model\n")
+        for words, transport in (((), "model"), (("--transport", "wire"), "wire"), (("--transport=model",), "model")):
+            done = run_naru("simulate", path, "--json", "-", *words)
+            t.equal(done.stderr, "")
+            report = json.loads(done.stdout)
+            t.equal(report["transport"], transport)
+            t.equal(report["summary"]["availability"], 1)
+
+
+@test("a long run shows a person at a terminal how far it is")
+def _(t):
+    with tempfile.TemporaryDirectory() as folder:
+        path = written(folder, naru=NARU, scenario=SCENARIO.replace("20/s", "2000/s"))
+        screen, terminal = os.openpty()
+        naru = subprocess.Popen([NARU_PROGRAM, "simulate", path, "--set", "scenario.duration=1d"],
+                                stdout=subprocess.DEVNULL, stderr=terminal)
+        os.close(terminal)
+        seen = b""
+        while not re.search(rb"naru simulate: +\d+ %, \d+ s to go", seen):
+            seen += os.read(screen, 1000)
+        naru.kill()
+        naru.wait()
+        os.close(screen)
+
+
 @test("what is wrong is said in one line with its place")
 def _(t):
     with tempfile.TemporaryDirectory() as folder:
@@ -82,6 +111,10 @@ def _(t):
                 (("dead-instanc",), CONFIG, r"did you mean 'dead-instance'\?"),
                 ((), USAGE, r"which scenario\?.*--list"),
                 (("herd", "--seed", "x"), USAGE, r"--seed takes a number, got 'x'"),
+                (("herd", "--transport", "modl"), USAGE,
+                 r"--transport takes wire or model, got 'modl', did you mean 'model'\?"),
+                (("herd", "--transport", "model", "--set", "scenario.traffic.requests=[/a/../../b]"), CONFIG,
+                 r"--set:1:\d+: the gateway's parser refuses this request \(\w+\), and the model transport has none"),
                 (("herd", "--set", "services.tickets.retry.atempts=1"), CONFIG,
                  r"--set:1:\d+: unknown field 'atempts', did you mean 'attempts'\?"),
                 (("herd", "--set", "nonsense"), CONFIG, r"expected path=value"),

@@ -91,7 +91,7 @@ static inline struct nr_report *play(struct played *played, const struct play *w
         PLAY_FAIL("no configuration");
     played->config = play_load(nr_section_roots, NR_SECTION_COUNT, config, what->config_sets);
     play_check(played);
-    if (nr_simulate(&played->scenario, played->config, &played->report, &err) != NR_OK)
+    if (nr_simulate(&played->scenario, played->config, NULL, &played->report, &err) != NR_OK)
         PLAY_FAIL("%s", err.text);
     return &played->report;
 }

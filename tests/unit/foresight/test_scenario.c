@@ -43,7 +43,7 @@ static void what_is_wrong_is_said_with_its_place(void **state)
     } cases[] = {
         {"services: { app: { latency: 10ms } }\n", ""},
         {"servises: {}\n", "s.yaml:1:1: unknown section 'servises', did you mean 'services'?"},
-        {"duration: 2d\n", "s.yaml:1:11: must be between 1s and 1h, got '2d'"},
+        {"duration: 2d\n", "s.yaml:1:11: must be between 1s and 1d, got '2d'"},
         {"services: { app: { latency: { p50: 20ms } } }\n",
          "s.yaml:1:29: 'p50' and 'p99' stand together, the longer one last"},
         {"services: { app: { latency: { p50: 20ms, p99: 80ms, mean: 1ms } } }\n",

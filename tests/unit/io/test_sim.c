@@ -489,6 +489,74 @@ static void events_fire_at_their_nanosecond(void **state)
     nr_sim_free(sim);
 }
 
+enum { FIRES_MAX = 2000 };
+
+struct fires {
+    struct nr_sim_event events[FIRES_MAX];
+    uint64_t at_ns[FIRES_MAX]; /* 0: canceled */
+    uint64_t
+        moved[FIRES_MAX]; /* when it was scheduled last: of equal times, the first goes first */
+    uint64_t moves;
+    uint64_t last_ns, last_moved;
+    uint32_t fired;
+};
+
+static struct fires fires;
+
+static uint64_t some_time(struct nr_random *random, uint64_t now_ns)
+{
+    static const uint64_t within_ns[] = {1, 1000, 100000, 50000000, 200000000, 60000000000};
+
+    return now_ns + nr_random_below(random, within_ns[nr_random_below(random, 6)] + 1);
+}
+
+static void fire_at(struct nr_sim *sim, uint32_t i)
+{
+    fires.at_ns[i] = some_time(nr_sim_random(sim), nr_sim_now_ns(sim));
+    fires.moved[i] = ++fires.moves;
+    nr_sim_at(sim, &fires.events[i], fires.at_ns[i]);
+}
+
+/* Moves or cancels another one, too. */
+static void fire_in_order(struct nr_sim *sim, struct nr_sim_event *event)
+{
+    uint32_t i = (uint32_t)(event - fires.events), other;
+
+    assert_int_equal(nr_sim_now_ns(sim), fires.at_ns[i]);
+    assert_true(fires.at_ns[i] > fires.last_ns || fires.moved[i] > fires.last_moved);
+    fires.last_ns = fires.at_ns[i];
+    fires.last_moved = fires.moved[i];
+    fires.at_ns[i] = 0;
+    if (++fires.fired > 20 * FIRES_MAX)
+        return;
+    other = (uint32_t)nr_random_below(nr_sim_random(sim), FIRES_MAX);
+    if (nr_random_below(nr_sim_random(sim), 4) == 0) {
+        nr_sim_cancel(sim, &fires.events[other]);
+        fires.at_ns[other] = 0;
+    } else {
+        fire_at(sim, other);
+    }
+}
+
+static void events_fire_in_the_order_of_their_times(void **state)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct nr_sim *sim = nr_sim_new(&(struct nr_sim_conf){.seed = seed});
+
+        fires = (struct fires){0};
+        for (uint32_t i = 0; i < FIRES_MAX; i++) {
+            fires.events[i].fire = fire_in_order;
+            fire_at(sim, i);
+        }
+        nr_sim_run(sim, UINT64_MAX);
+        for (uint32_t i = 0; i < FIRES_MAX; i++) {
+            assert_int_equal(fires.at_ns[i], 0); /* every one has fired, or was canceled */
+            assert_false(nr_sim_scheduled(&fires.events[i]));
+        }
+        nr_sim_free(sim);
+    }
+}
+
 /* ---- leaks ---- */
 
 enum leak { LEAK_NONE, LEAK_SOCKET, LEAK_OP, LEAK_TIMER, LEAK_BUFFER, LEAK_LISTENER };
@@ -566,6 +634,7 @@ int main(void)
         cmocka_unit_test(bytes_for_a_closed_peer_are_answered_with_reset),
         cmocka_unit_test(an_address_may_be_anothers),
         cmocka_unit_test(events_fire_at_their_nanosecond),
+        cmocka_unit_test(events_fire_in_the_order_of_their_times),
         cmocka_unit_test(what_is_left_over_aborts),
         cmocka_unit_test(a_world_that_stands_still_aborts),
     };

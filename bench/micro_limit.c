@@ -101,13 +101,15 @@ static double live_keys(struct nr_limit_table *table, const struct nr_limit_conf
             struct nr_limit_use uses[3], *all[3] = {&uses[0], &uses[1], &uses[2]};
             size_t tightest;
 
-            for (size_t level = 0; level < levels; level++)
+            for (size_t level = 0; level < levels; level++) {
                 uses[level] = (struct nr_limit_use){
                     .table = table,
                     .key = key_of(nr_random_below(&random, KEYS) ^ (carry & 1)),
                     .tiers = conf,
                     .tier_count = 1,
                     .cost = 1};
+                nr_limit_table_aim(&uses[level]);
+            }
             now_ns += 100;
             nr_limit_table_take_all(all, levels, now_ns, &tightest);
             carry = chained ? uses[0].verdict.remaining : 0;
@@ -169,7 +171,7 @@ static double request(struct nr_limit_table *table, const struct nr_limit_conf *
                                                     .tiers = conf,
                                                     .tier_count = 1,
                                                     .cost = 1};
-                nr_limit_table_prefetch(table, uses[level].key);
+                nr_limit_table_aim(&uses[level]);
             }
             carry = work(carry ^ names[0], steps);
             now_ns += 100;
@@ -227,6 +229,7 @@ static void fill(struct nr_limit_table *table, uint64_t first, const struct nr_l
         struct nr_limit_use *all = &use;
         size_t tightest;
 
+        nr_limit_table_aim(&use);
         nr_limit_table_take_all(&all, 1, S, &tightest);
         evicted += use.evicted;
     }

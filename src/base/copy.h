@@ -74,24 +74,68 @@ static inline uint64_t nr_load_part(const char *from, size_t len)
 
 enum { NR_DECIMAL_BYTES = 20 }; /* of the largest number */
 
+/* How many digits the number has: by its bits, which may be one too many. */
+static inline unsigned nr_decimal_digits(uint64_t value)
+{
+    static const uint64_t least[NR_DECIMAL_BYTES] = {
+        0,
+        10,
+        100,
+        1000,
+        10000,
+        100000,
+        1000000,
+        10000000,
+        100000000,
+        1000000000,
+        10000000000,
+        100000000000,
+        1000000000000,
+        10000000000000,
+        100000000000000,
+        1000000000000000,
+        10000000000000000,
+        100000000000000000,
+        1000000000000000000,
+        10000000000000000000u,
+    };
+    unsigned bits = 64 - (unsigned)__builtin_clzll(value | 1);
+    unsigned digits = (bits * 1233) >> 12; /* log10(2) is 1233/4096 */
+
+    return digits + (value >= least[digits]);
+}
+
 /* value in decimal; returns the end of the digits. */
 static inline char *nr_copy_decimal(char *to, uint64_t value)
 {
-    unsigned count = 1;
-    char *end;
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    char *end, *at;
 
-    for (uint64_t limit = 10; count < NR_DECIMAL_BYTES && value >= limit; limit *= 10)
-        count++;
-    end = to + count;
-    for (char *at = end; at > to; value /= 10)
-        *--at = (char)('0' + value % 10);
+    if (value < 10) {
+        *to = (char)('0' + value);
+        return to + 1;
+    }
+    at = end = to + nr_decimal_digits(value);
+    for (; value >= 100; value /= 100)
+        memcpy(at -= 2, pairs + value % 100 * 2, 2);
+    if (value >= 10)
+        memcpy(at - 2, pairs + value * 2, 2);
+    else
+        at[-1] = (char)('0' + value);
     return end;
 }
 
 /* The same as a span in `room`, which has NR_DECIMAL_BYTES. */
 static inline struct nr_span nr_decimal(char *room, uint64_t value)
 {
-    return (struct nr_span){room, (size_t)(nr_copy_decimal(room, value) - room)};
+    size_t len = (size_t)(nr_copy_decimal(room, value) - room);
+
+    if (len > NR_DECIMAL_BYTES)
+        __builtin_unreachable(); /* tells the compiler that the room is large enough */
+    return (struct nr_span){room, len};
 }
 
 /* value as 16 lower-case hexadecimal digits; returns their end. All at a time where the processor

@@ -119,8 +119,13 @@ const struct nr_field *nr_head_search(const struct nr_head *head, enum nr_field_
 const struct nr_field *nr_head_find_name(const struct nr_head *head, struct nr_span name,
                                          const struct nr_field *after)
 {
+    return nr_head_find_as(head, nr_field_id_of(name), name, after);
+}
+
+const struct nr_field *nr_head_find_as(const struct nr_head *head, enum nr_field_id id,
+                                       struct nr_span name, const struct nr_field *after)
+{
     const struct nr_field *end = head->fields + head->field_count;
-    enum nr_field_id id = nr_field_id_of(name);
 
     if (id != NR_FIELD_OTHER)
         return nr_head_find(head, id, after);

@@ -193,6 +193,10 @@ static inline const struct nr_field *nr_head_find(const struct nr_head *head, en
 const struct nr_field *nr_head_find_name(const struct nr_head *head, struct nr_span name,
                                          const struct nr_field *after);
 
+/* The same for a name whose id is known, for who looks for it again and again. */
+const struct nr_field *nr_head_find_as(const struct nr_head *head, enum nr_field_id id,
+                                       struct nr_span name, const struct nr_field *after);
+
 /* Value of the first live field with this id; an empty span with ptr NULL if none. */
 static inline struct nr_span nr_head_get(const struct nr_head *head, enum nr_field_id id)
 {

@@ -5,54 +5,27 @@
 
 static const uint64_t second_ns = 1000000000;
 
-/* Once something did not fit, `at` stays NULL. */
-struct writer {
-    char *at;
-    char *end;
-};
-
-static void put(struct writer *w, char c)
+static char *put(char *at, struct nr_span text)
 {
-    if (w->at == NULL || w->at == w->end)
-        w->at = NULL;
-    else
-        *w->at++ = c;
-}
-
-static void put_text(struct writer *w, struct nr_span text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        put(w, text.ptr[i]);
-}
-
-static void put_number(struct writer *w, uint64_t value)
-{
-    char digits[NR_DECIMAL_BYTES];
-
-    put_text(w, nr_decimal(digits, value));
-}
-
-static void put_parameter(struct writer *w, struct nr_span name, uint64_t value)
-{
-    put(w, ';');
-    put_text(w, name);
-    put(w, '=');
-    put_number(w, value);
+    return nr_copy(at, text.ptr, text.len);
 }
 
 /* RFC 9651, 3.3.3: a String is printable ASCII, with DQUOTE and backslash escaped. What a name has
  * beyond that is shown as '?'. */
-static void put_string(struct writer *w, struct nr_span text)
+size_t nr_limit_field_name(char *room, struct nr_span name)
 {
-    put(w, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
+    char *at = room;
+
+    *at++ = '"';
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
 
         if (c == '"' || c == '\\')
-            put(w, '\\');
-        put(w, c >= 0x20 && c < 0x7f ? c : '?');
+            *at++ = '\\';
+        *at++ = c >= 0x20 && c < 0x7f ? c : '?';
     }
-    put(w, '"');
+    *at++ = '"';
+    return (size_t)(at - room);
 }
 
 static uint64_t seconds(uint64_t ns)
@@ -60,41 +33,25 @@ static uint64_t seconds(uint64_t ns)
     return ns / second_ns + (ns % second_ns != 0);
 }
 
-static void put_member(struct writer *w, struct nr_span name, size_t index)
+size_t nr_limit_field_policy(char *room, const struct nr_limit_told *told)
 {
-    if (index > 0)
-        put_text(w, NR_SPAN(", "));
-    put_string(w, name);
+    char *at = put(room, told->name);
+
+    at = nr_copy_decimal(put(at, NR_SPAN(";q=")), told->conf->limit);
+    if (told->conf->period_ns % second_ns == 0)
+        at = nr_copy_decimal(put(at, NR_SPAN(";w=")), told->conf->period_ns / second_ns);
+    return (size_t)(at - room);
 }
 
-size_t nr_limit_field_policy(char *room, size_t room_bytes, const struct nr_limit_told *told,
-                             size_t count)
+size_t nr_limit_field_state(char *room, const struct nr_limit_told *told)
 {
-    struct writer w = {room, room + room_bytes};
+    const struct nr_limit_verdict *v = &told->verdict;
+    bool waits = !v->allowed && v->retry_ns != NR_LIMIT_NEVER;
+    char *at = put(room, told->name);
 
-    for (size_t i = 0; i < count; i++) {
-        put_member(&w, told[i].name, i);
-        put_parameter(&w, NR_SPAN("q"), told[i].conf->limit);
-        if (told[i].conf->period_ns % second_ns == 0)
-            put_parameter(&w, NR_SPAN("w"), told[i].conf->period_ns / second_ns);
-    }
-    return w.at != NULL ? (size_t)(w.at - room) : 0;
-}
-
-size_t nr_limit_field_state(char *room, size_t room_bytes, const struct nr_limit_told *told,
-                            size_t count)
-{
-    struct writer w = {room, room + room_bytes};
-
-    for (size_t i = 0; i < count; i++) {
-        const struct nr_limit_verdict *v = &told[i].verdict;
-        bool waits = !v->allowed && v->retry_ns != NR_LIMIT_NEVER;
-
-        put_member(&w, told[i].name, i);
-        put_parameter(&w, NR_SPAN("r"), v->remaining);
-        put_parameter(&w, NR_SPAN("t"), seconds(waits ? v->retry_ns : v->reset_ns));
-    }
-    return w.at != NULL ? (size_t)(w.at - room) : 0;
+    at = nr_copy_decimal(put(at, NR_SPAN(";r=")), v->remaining);
+    at = nr_copy_decimal(put(at, NR_SPAN(";t=")), seconds(waits ? v->retry_ns : v->reset_ns));
+    return (size_t)(at - room);
 }
 
 struct nr_limit_numbers nr_limit_field_numbers(const struct nr_limit_verdict *verdict)

@@ -18,12 +18,6 @@
 
 enum { DETAIL_NAME_BYTES = 200 };
 
-/* What an answer tells; in the request's arena. */
-struct nr_limit_told_later {
-    struct nr_limit_told told;
-    struct nr_limit_conf conf;
-};
-
 struct asking {
     struct nr_limit_asker asker;
     uint64_t now_ns;
@@ -34,6 +28,7 @@ struct asking {
     struct nr_limiter_use *sorted[NR_LIMITER_USES_MAX];     /* by the decision */
     size_t count;
     bool others; /* there are limits besides those that count in earnest */
+    bool hiding; /* some limit does not show itself */
 };
 
 /* ---- asking ---- */
@@ -75,6 +70,7 @@ static bool put_use(struct asking *a, const struct nr_limit_bind *bind, uint8_t 
         tiers = rule->tight[a->level - 1];
     nr_limiter_use(&a->uses[a->count], rule->limiter, key, tiers, rule->tier_count, tier,
                    bind->cost, a->wait_ns_max);
+    a->hiding = a->hiding || !rule->conf->headers;
     a->sorted[a->count] = &a->uses[a->count];
     a->rules[a->count++] = rule;
     return true;
@@ -95,14 +91,14 @@ static bool put_list(struct asking *a, struct nr_limit_list list, enum nr_limite
     return true;
 }
 
-static const struct nr_limiter_use *tightest_of(const struct asking *a, bool shown)
+static const struct nr_limiter_use *tightest_shown(const struct asking *a)
 {
     const struct nr_limiter_use *tightest = NULL;
 
     for (size_t i = 0; i < a->count; i++) {
         const struct nr_limiter_use *use = a->sorted[i];
 
-        if (shown && !rule_of(a, use)->conf->headers)
+        if (!rule_of(a, use)->conf->headers)
             continue;
         if (tightest == NULL || nr_limit_tighter(&use->use.verdict, &tightest->use.verdict))
             tightest = use;
@@ -118,19 +114,24 @@ static void note_in_record(struct nr_request *request, const struct asking *a,
 }
 
 /* What the client is told, unless it is told of something tighter already. */
-static void tell(struct nr_request *request, const struct asking *a)
+static void tell(struct nr_request *request, const struct asking *a,
+                 const struct nr_limiter_use *shown)
 {
-    const struct nr_limiter_use *shown = tightest_of(a, true);
-    struct nr_limit_told_later *later;
+    struct nr_arena *arena = request->down->arena;
+    const struct nr_limit_rule *rule;
+    struct nr_limit_notice *notice;
 
     if (shown == NULL ||
         (request->told != NULL && !nr_limit_tighter(&shown->use.verdict, &request->told->verdict)))
         return;
-    later = nr_arena_alloc(request->down->arena, sizeof(*later));
-    later->conf = *shown->conf;
-    later->told = (struct nr_limit_told){
-        .name = rule_of(a, shown)->name, .conf = &later->conf, .verdict = shown->use.verdict};
-    request->told = &later->told;
+    rule = rule_of(a, shown);
+    notice = nr_arena_alloc(arena, sizeof(*notice));
+    notice->name = rule->quoted;
+    notice->words = nr_likely(shown->conf == &rule->tiers[shown->use.tier])
+                        ? rule->words[shown->use.tier]
+                        : nr_limit_words(arena, rule->quoted, shown->conf);
+    notice->verdict = shown->use.verdict;
+    request->told = notice;
 }
 
 /* ---- metering ---- */
@@ -170,10 +171,10 @@ static struct nr_span in_json(struct nr_arena *arena, struct nr_span name)
     return (struct nr_span){room + 1, (size_t)(text.at - room) - 2}; /* without its quotes */
 }
 
-static void refuse(struct nr_request *request, const struct asking *a)
+static void refuse(struct nr_request *request, const struct asking *a,
+                   const struct nr_limiter_use *use)
 {
     const enum nr_reason reason = NR_REASON_RATE_LIMITED;
-    const struct nr_limiter_use *use = tightest_of(a, false);
     struct nr_arena *arena = request->down->arena;
     struct nr_span name = in_json(arena, rule_of(a, use)->name), retry = {NULL, 0};
     struct nr_problem problem = {.status = nr_reason_status(reason),
@@ -209,7 +210,9 @@ static bool ask_lenient(struct nr_request *request, struct asking *a, struct nr_
     if (!put_list(a, route, refusal) || !put_list(a, listener, refusal))
         return false;
     for (size_t i = 0; i < a->count; i++) {
-        if (nr_limiter_take_all(&a->sorted[i], 1, a->now_ns, refusal)) {
+        size_t tightest;
+
+        if (nr_limiter_take_all(&a->sorted[i], 1, a->now_ns, refusal, &tightest)) {
             if (charged && request->record.limit == 0)
                 note_in_record(request, a, &a->uses[i]);
             meter_one(a, &a->uses[i], NR_METERED_USED);
@@ -221,7 +224,7 @@ static bool ask_lenient(struct nr_request *request, struct asking *a, struct nr_
         note_in_record(request, a, &a->uses[i]);
     }
     if (charged && a->count > 0)
-        tell(request, a);
+        tell(request, a, tightest_shown(a));
     return true;
 }
 
@@ -251,19 +254,22 @@ enum nr_limit_outcome nr_limit_filter(struct nr_request *request, const struct n
     a.wait_ns_max = left_ns > 0 ? left_ns : 1;
     a.level = nr_shed_level_of(&request->port->worker->gateway->shedder);
     a.count = 0;
-    a.others = false;
+    a.others = a.hiding = false;
     if (!put_list(&a, route, NR_LIMITER_REFUSED) || !put_list(&a, listener, NR_LIMITER_REFUSED)) {
         nr_problem_reason(request, NR_REASON_LIMIT_KEY_MISSING);
         return NR_LIMIT_ANSWERED;
     }
     if (a.count > 0) {
-        bool taken = nr_limiter_take_all(a.sorted, a.count, a.now_ns, NR_LIMITER_REFUSED);
+        size_t tightest;
+        bool taken =
+            nr_limiter_take_all(a.sorted, a.count, a.now_ns, NR_LIMITER_REFUSED, &tightest);
+        const struct nr_limiter_use *use = a.sorted[tightest];
 
-        note_in_record(request, &a, tightest_of(&a, false));
-        tell(request, &a);
+        note_in_record(request, &a, use);
+        tell(request, &a, nr_unlikely(a.hiding) ? tightest_shown(&a) : use);
         meter(&a, taken);
         if (!taken) {
-            refuse(request, &a);
+            refuse(request, &a, use);
             return NR_LIMIT_ANSWERED;
         }
         *ret_wait_ns = longest_wait_ns(&a);
@@ -279,49 +285,54 @@ enum nr_limit_outcome nr_limit_filter(struct nr_request *request, const struct n
 
 /* ---- telling ---- */
 
-static void add_number(struct nr_head *head, struct nr_arena *arena, struct nr_span name,
-                       uint64_t value)
+struct nr_limit_words nr_limit_words(struct nr_arena *arena, struct nr_span quoted,
+                                     const struct nr_limit_conf *conf)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
+    static const union nr_limit_state never_used;
+    struct nr_limit_told told = {.name = quoted, .conf = conf};
+    char *limit = nr_arena_alloc(arena, NR_DECIMAL_BYTES);
+    char *policy = nr_arena_alloc(arena, NR_LIMIT_FIELD_BYTES(quoted.len));
 
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    nr_head_add_own(head, arena, NR_FIELD_OTHER, name,
-                    (struct nr_span){digits + at, sizeof(digits) - at});
-}
-
-static void add_field(struct nr_request *request, struct nr_head *head, struct nr_span name,
-                      size_t (*writer)(char *room, size_t room_bytes,
-                                       const struct nr_limit_told *told, size_t count))
-{
-    struct nr_arena *arena = request->down->arena;
-    size_t room = NR_LIMIT_FIELD_BYTES(request->told->name.len);
-    char *text = nr_arena_alloc(arena, room);
-    size_t len = writer(text, room, request->told, 1);
-
-    if (len > 0)
-        nr_head_add_own(head, arena, NR_FIELD_OTHER, name, (struct nr_span){text, len});
+    nr_limit_check(&never_used, conf, 0, 0, &told.verdict);
+    return (struct nr_limit_words){
+        .limit = nr_decimal(limit, told.verdict.limit),
+        .policy = {policy, nr_limit_field_policy(policy, &told)},
+    };
 }
 
 static bool speaks_of_limits(const struct nr_head *head)
 {
-    return nr_head_find_name(head, NR_SPAN("RateLimit"), NULL) != NULL ||
-           nr_head_find_name(head, NR_SPAN("X-RateLimit-Limit"), NULL) != NULL;
+    static const struct nr_span names[] = {{"RateLimit", 9}, {"X-RateLimit-Limit", 17}};
+
+    for (uint16_t i = 0; i < head->field_count; i++) {
+        const struct nr_field *field = &head->fields[i];
+
+        if (field->id != NR_FIELD_OTHER || (field->flags & NR_FIELD_REMOVED) != 0)
+            continue;
+        for (size_t j = 0; j < NR_COUNT(names); j++)
+            if (nr_span_eq_nocase(nr_head_name(head, field), names[j]))
+                return true;
+    }
+    return false;
 }
 
 void nr_limit_answer(struct nr_request *request, struct nr_head *head)
 {
+    const struct nr_limit_notice *notice = request->told;
+    struct nr_limit_told told = {.name = notice->name, .verdict = notice->verdict};
+    struct nr_limit_numbers numbers = nr_limit_field_numbers(&notice->verdict);
     struct nr_arena *arena = request->down->arena;
-    struct nr_limit_numbers numbers = nr_limit_field_numbers(&request->told->verdict);
+    char digits[NR_DECIMAL_BYTES], *state;
 
     if (speaks_of_limits(head))
         return;
-    add_number(head, arena, NR_SPAN("X-RateLimit-Limit"), numbers.limit);
-    add_number(head, arena, NR_SPAN("X-RateLimit-Remaining"), numbers.remaining);
-    add_number(head, arena, NR_SPAN("X-RateLimit-Reset"), numbers.reset_s);
-    add_field(request, head, NR_SPAN("RateLimit-Policy"), nr_limit_field_policy);
-    add_field(request, head, NR_SPAN("RateLimit"), nr_limit_field_state);
+    nr_head_add_own(head, arena, NR_FIELD_OTHER, NR_SPAN("X-RateLimit-Limit"), notice->words.limit);
+    nr_head_add_own(head, arena, NR_FIELD_OTHER, NR_SPAN("X-RateLimit-Remaining"),
+                    nr_decimal(digits, numbers.remaining));
+    nr_head_add_own(head, arena, NR_FIELD_OTHER, NR_SPAN("X-RateLimit-Reset"),
+                    nr_decimal(digits, numbers.reset_s));
+    nr_head_add_own(head, arena, NR_FIELD_OTHER, NR_SPAN("RateLimit-Policy"), notice->words.policy);
+    state = nr_arena_alloc(arena, NR_LIMIT_FIELD_BYTES(notice->name.len));
+    nr_head_add_own(head, arena, NR_FIELD_OTHER, NR_SPAN("RateLimit"),
+                    (struct nr_span){state, nr_limit_field_state(state, &told)});
 }

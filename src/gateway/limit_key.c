@@ -96,6 +96,13 @@ static struct nr_span decoded(const struct nr_request *request, struct nr_span v
     return (struct nr_span){to, nr_query_decode(value, to)};
 }
 
+static struct nr_span header_of(const struct nr_head *head, const struct nr_limit_key_part *part)
+{
+    const struct nr_field *field = nr_head_find_as(head, part->field, part->name, NULL);
+
+    return field != NULL ? nr_head_value(head, field) : (struct nr_span){NULL, 0};
+}
+
 /* Empty: the request has none. */
 static struct nr_span text_of(const struct nr_request *request,
                               const struct nr_limit_key_part *part)
@@ -107,7 +114,7 @@ static struct nr_span text_of(const struct nr_request *request,
     case NR_LIMIT_BY_PATH: return request->path;
     case NR_LIMIT_BY_HOST: return nr_head_text(head, head->authority);
     case NR_LIMIT_BY_METHOD: return nr_head_text(head, head->method_name);
-    case NR_LIMIT_BY_HEADER: return nr_client_header(head, part->name);
+    case NR_LIMIT_BY_HEADER: return header_of(head, part);
     case NR_LIMIT_BY_COOKIE: return nr_cookie_get(head, part->name);
     case NR_LIMIT_BY_QUERY: return decoded(request, nr_client_query(head, part->name));
     case NR_LIMIT_BY_PARAM: return param_of(request, part->name);
@@ -209,11 +216,11 @@ static bool may_choose_tier(const struct nr_limit_asker *asker, enum nr_limit_by
            nr_client_trusted(asker->request, &asker->peer->addr);
 }
 
-uint8_t nr_limit_tier(struct nr_limit_asker *asker, const struct nr_limit_rule *rule)
+uint8_t nr_limit_tier_told(const struct nr_limit_asker *asker, const struct nr_limit_rule *rule)
 {
     struct nr_span name;
 
-    if (rule->tier_count == 1 || !may_choose_tier(asker, rule->tier_part.part))
+    if (!may_choose_tier(asker, rule->tier_part.part))
         return 0;
     name = text_of(asker->request, &rule->tier_part);
     for (uint8_t i = 1; i < rule->tier_count; i++)

@@ -70,7 +70,6 @@ void nr_limiter_use(struct nr_limiter_use *to, struct nr_limiter *limiter, struc
                     uint32_t cost, uint64_t wait_ns_max)
 {
     to->limiter = limiter;
-    to->shard = &limiter->shards[nr_limit_table_set(&limiter->table, key) % NR_LIMITER_SHARDS];
     to->forced = false;
     to->use.table = &limiter->table;
     to->use.key = key;
@@ -79,7 +78,8 @@ void nr_limiter_use(struct nr_limiter_use *to, struct nr_limiter *limiter, struc
     to->use.tier = tier;
     to->use.cost = cost;
     to->use.wait_ns_max = wait_ns_max;
-    nr_limit_table_prefetch(&limiter->table, key);
+    nr_limit_table_aim(&to->use);
+    to->shard = &limiter->shards[to->use.set % NR_LIMITER_SHARDS];
     __builtin_prefetch(to->shard, 1);
 }
 
@@ -139,10 +139,9 @@ static void sort(struct nr_limiter_use **uses, size_t n)
 }
 
 bool nr_limiter_take_all(struct nr_limiter_use **uses, size_t n, uint64_t now_ns,
-                         enum nr_limiter_refusal refusal)
+                         enum nr_limiter_refusal refusal, size_t *ret_tightest)
 {
     struct nr_limit_use *together[NR_LIMITER_USES_MAX];
-    size_t tightest;
     bool taken;
 
     nr_assert(n > 0 && n <= NR_LIMITER_USES_MAX);
@@ -153,7 +152,7 @@ bool nr_limiter_take_all(struct nr_limiter_use **uses, size_t n, uint64_t now_ns
         settle_conf(uses[i]);
         together[i] = &uses[i]->use;
     }
-    taken = nr_limit_table_take_all(together, n, now_ns, &tightest);
+    taken = nr_limit_table_take_all(together, n, now_ns, ret_tightest);
     for (size_t i = n; i > 0; i--) {
         count(uses[i - 1], taken, refusal);
         nr_spinlock_unlock(&uses[i - 1]->shard->lock);

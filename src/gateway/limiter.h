@@ -93,9 +93,9 @@ enum nr_limiter_refusal {
 };
 
 /* All or nothing. The pointers are sorted by this; no two uses with the same limiter. Each gets its
- * verdict. */
+ * verdict, and *ret_tightest is the one to tell of. */
 bool nr_limiter_take_all(struct nr_limiter_use **uses, size_t count, uint64_t now_ns,
-                         enum nr_limiter_refusal refusal);
+                         enum nr_limiter_refusal refusal, size_t *ret_tightest);
 
 /* The sum of all shards, a moment old. */
 struct nr_limiter_counts nr_limiter_counts(const struct nr_limiter *limiter);

@@ -12,6 +12,7 @@
 
 #include "base/assert.h"
 #include "base/record.h"
+#include "codec/limit_fields.h"
 
 struct maker {
     struct nr_limits *limits;
@@ -99,6 +100,7 @@ static struct nr_limit_key_part part_of(struct nr_span text)
     bool known = nr_limit_part_parse(text, &part.part, &part.name);
 
     nr_assert(known); /* the loader has looked */
+    part.field = part.part == NR_LIMIT_BY_HEADER ? nr_field_id_of(part.name) : NR_FIELD_OTHER;
     return part;
 }
 
@@ -125,6 +127,18 @@ static void set_tiers(struct nr_arena *arena, struct nr_limit_rule *rule)
     }
 }
 
+static void set_words(struct maker *m, struct nr_limit_rule *rule)
+{
+    struct nr_arena *arena = &m->limits->arena;
+    struct nr_limit_words *words = nr_arena_zalloc(arena, rule->tier_count * sizeof(*words));
+    char *quoted = nr_arena_alloc(arena, NR_LIMIT_NAME_BYTES(rule->name.len));
+
+    rule->quoted = (struct nr_span){quoted, nr_limit_field_name(quoted, rule->name)};
+    for (uint8_t i = 0; i < rule->tier_count; i++)
+        words[i] = nr_limit_words(arena, rule->quoted, &rule->tiers[i]);
+    rule->words = words;
+}
+
 static const struct nr_limit_rule *add_rule(struct maker *m, const struct nr_rate_limit_conf *conf,
                                             struct nr_span name)
 {
@@ -135,6 +149,7 @@ static const struct nr_limit_rule *add_rule(struct maker *m, const struct nr_rat
     *rule = (struct nr_limit_rule){.conf = conf, .id = NR_ID_NONE};
     rule->name = free_name(m, name);
     set_tiers(arena, rule);
+    set_words(m, rule);
     for (uint32_t i = 0; i < conf->key_count; i++) {
         parts[i] = part_of(conf->key[i]);
         if (parts[i].part != NR_LIMIT_BY_GLOBAL)

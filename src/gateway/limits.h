@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/intern.h"
+#include "codec/head.h"
 #include "gateway/gateway_conf.h"
 #include "gateway/limiter.h"
 #include "gateway/meter.h"
@@ -21,17 +22,26 @@ struct nr_head;
 
 struct nr_limit_key_part {
     enum nr_limit_by part;
+    enum nr_field_id field; /* of a header */
     struct nr_span name;
+};
+
+/* What answers say of a tier, as far as it is always the same. */
+struct nr_limit_words {
+    struct nr_span limit;  /* X-RateLimit-Limit */
+    struct nr_span policy; /* RateLimit-Policy */
 };
 
 struct nr_limit_rule {
     const struct nr_rate_limit_conf *conf;
-    struct nr_span name; /* tells it apart from all others of its configuration */
+    struct nr_span name;   /* tells it apart from all others of its configuration */
+    struct nr_span quoted; /* … as answers say it */
     struct nr_limiter *limiter;
     struct nr_meter *meter;            /* NULL: none */
     const struct nr_limit_conf *tiers; /* tier 0 is the limit itself */
     /* The same at the levels of shedding above calm; NULL: it does not tighten. */
     const struct nr_limit_conf *tight[NR_SHED_NORMAL];
+    const struct nr_limit_words *words; /* by tier */
     uint8_t tier_count;
     uint64_t charges;                      /* bit per tier: what is beyond its rate is charged */
     const struct nr_limit_key_part *parts; /* 0 parts: one counter for all */
@@ -107,9 +117,25 @@ struct nr_span nr_limit_key_name(struct nr_limit_asker *asker, const struct nr_l
                                  char *to, size_t room);
 
 /* Which of its tiers the request is in; 0 unless it says so and may. */
-uint8_t nr_limit_tier(struct nr_limit_asker *asker, const struct nr_limit_rule *rule);
+uint8_t nr_limit_tier_told(const struct nr_limit_asker *asker, const struct nr_limit_rule *rule);
+
+static inline uint8_t nr_limit_tier(const struct nr_limit_asker *asker,
+                                    const struct nr_limit_rule *rule)
+{
+    return nr_likely(rule->tier_count == 1) ? 0 : nr_limit_tier_told(asker, rule);
+}
 
 /* ---- limit_filter.c ---- */
+
+/* What an answer shall tell of limits; in the request's arena. */
+struct nr_limit_notice {
+    struct nr_span name; /* quoted */
+    struct nr_limit_words words;
+    struct nr_limit_verdict verdict;
+};
+
+struct nr_limit_words nr_limit_words(struct nr_arena *arena, struct nr_span quoted,
+                                     const struct nr_limit_conf *conf);
 
 enum nr_limit_outcome {
     NR_LIMIT_PASS,

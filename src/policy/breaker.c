@@ -197,7 +197,7 @@ static void open_up(struct nr_breaker *b, const struct nr_breaker_conf *conf, ui
 
 static bool reaches(uint32_t part, uint32_t all, double rate)
 {
-    return rate > 0 && (double)part + rate_slack >= rate * (double)all;
+    return part > 0 && rate > 0 && (double)part + rate_slack >= rate * (double)all;
 }
 
 static bool too_bad(const struct nr_breaker *b, const struct nr_breaker_conf *conf)

@@ -88,15 +88,6 @@ bool nr_limit_take(union nr_limit_state *state, const struct nr_limit_conf *conf
     return ret_verdict->allowed;
 }
 
-bool nr_limit_tighter(const struct nr_limit_verdict *a, const struct nr_limit_verdict *b)
-{
-    if (a->allowed != b->allowed)
-        return !a->allowed;
-    if (!a->allowed)
-        return a->retry_ns > b->retry_ns;
-    return (uint64_t)a->remaining * b->limit < (uint64_t)b->remaining * a->limit;
-}
-
 bool nr_limit_take_all(struct nr_limit_part *parts, size_t count, uint64_t now_ns,
                        size_t *ret_tightest)
 {

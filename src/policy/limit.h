@@ -121,7 +121,15 @@ bool nr_limit_take_all(struct nr_limit_part *parts, size_t count, uint64_t now_n
                        size_t *ret_tightest);
 
 /* Is `a` the verdict to tell rather than `b`? */
-bool nr_limit_tighter(const struct nr_limit_verdict *a, const struct nr_limit_verdict *b);
+static inline bool nr_limit_tighter(const struct nr_limit_verdict *a,
+                                    const struct nr_limit_verdict *b)
+{
+    if (a->allowed != b->allowed)
+        return !a->allowed;
+    if (!a->allowed)
+        return a->retry_ns > b->retry_ns;
+    return (uint64_t)a->remaining * b->limit < (uint64_t)b->remaining * a->limit;
+}
 
 /* The most units that may arrive and be allowed within any window of that length, its start
  * excluded and its end included. What the tests hold every algorithm to. */

@@ -65,7 +65,7 @@ void nr_limit_table_init(struct nr_limit_table *table, void *memory, size_t byte
         .slots = memory, .sets = (uint32_t)sets, .slot_bytes = (uint32_t)slot_bytes(log_units)};
 }
 
-uint32_t nr_limit_table_set(const struct nr_limit_table *table, struct nr_hash128 key)
+static uint32_t set_of(const struct nr_limit_table *table, struct nr_hash128 key)
 {
     return (uint32_t)(((unsigned __int128)key.lo * table->sets) >> 64);
 }
@@ -75,9 +75,9 @@ static uint32_t home(struct nr_hash128 key)
     return (uint32_t)(key.hi >> 8) & (WAYS - 2); /* even: the start of a line */
 }
 
-static unsigned char *set_of(const struct nr_limit_table *table, struct nr_hash128 key)
+static unsigned char *slots_of(const struct nr_limit_table *table, uint32_t set)
 {
-    return table->slots + (size_t)nr_limit_table_set(table, key) * WAYS * table->slot_bytes;
+    return table->slots + (size_t)set * WAYS * table->slot_bytes;
 }
 
 /* The i-th slot on the key's way. */
@@ -87,9 +87,12 @@ static struct slot *slot_at(const struct nr_limit_table *table, unsigned char *s
     return (struct slot *)(void *)(set + (size_t)((from + i) % WAYS) * table->slot_bytes);
 }
 
-void nr_limit_table_prefetch(const struct nr_limit_table *table, struct nr_hash128 key)
+void nr_limit_table_aim(struct nr_limit_use *use)
 {
-    __builtin_prefetch(slot_at(table, set_of(table, key), home(key), 0), 1);
+    const struct nr_limit_table *table = use->table;
+
+    use->set = set_of(table, use->key);
+    __builtin_prefetch(slot_at(table, slots_of(table, use->set), home(use->key), 0), 1);
 }
 
 static bool is_of(const struct slot *slot, struct nr_hash128 key)
@@ -97,9 +100,9 @@ static bool is_of(const struct slot *slot, struct nr_hash128 key)
     return slot->key == key.lo && (slot->mark ^ key.hi) >> 8 == 0;
 }
 
-static struct slot *find(const struct nr_limit_table *table, struct nr_hash128 key)
+static struct slot *find(const struct nr_limit_table *table, uint32_t number, struct nr_hash128 key)
 {
-    unsigned char *set = set_of(table, key);
+    unsigned char *set = slots_of(table, number);
     uint32_t from = home(key);
 
     for (uint32_t i = 0; i < WAYS; i++) {
@@ -135,7 +138,7 @@ static bool is_fuller(const struct nr_limit_verdict *a, const struct nr_limit_ve
 /* Whose place a new key takes. */
 static struct slot *make_room(const struct nr_limit_use *use, uint64_t now_ns, bool *ret_evicted)
 {
-    unsigned char *set = set_of(use->table, use->key);
+    unsigned char *set = slots_of(use->table, use->set);
     uint32_t from = home(use->key);
     struct slot *fullest = NULL;
     struct nr_limit_verdict best;
@@ -197,7 +200,7 @@ static void check(struct nr_limit_use *use, const struct slot *slot, uint64_t no
 /* The usual case: one limit, one search. */
 static bool take_one(struct nr_limit_use *use, uint64_t now_ns)
 {
-    struct slot *slot = find(use->table, use->key);
+    struct slot *slot = find(use->table, use->set, use->key);
 
     check(use, slot, now_ns);
     if (!use->verdict.allowed)
@@ -222,13 +225,13 @@ bool nr_limit_table_take_all(struct nr_limit_use *const *uses, size_t count, uin
     uses[0]->evicted = uses[0]->settled = false;
     if (count == 1)
         return take_one(uses[0], now_ns);
-    for (size_t i = 0; i < count; i++)
-        nr_limit_table_prefetch(uses[i]->table, uses[i]->key);
     for (size_t i = 0; i < count; i++) {
-        slots[i] = find(uses[i]->table, uses[i]->key);
-        uses[i]->evicted = uses[i]->settled = false;
-        check(uses[i], slots[i], now_ns);
-        if (nr_limit_tighter(&uses[i]->verdict, &uses[tightest]->verdict))
+        struct nr_limit_use *use = uses[i];
+
+        slots[i] = find(use->table, use->set, use->key);
+        use->evicted = use->settled = false;
+        check(use, slots[i], now_ns);
+        if (i > 0 && nr_limit_tighter(&use->verdict, &uses[tightest]->verdict))
             tightest = i;
     }
     *ret_tightest = tightest;
@@ -246,14 +249,14 @@ bool nr_limit_table_take_all(struct nr_limit_use *const *uses, size_t count, uin
 void nr_limit_table_look(const struct nr_limit_use *use, uint64_t now_ns,
                          struct nr_limit_verdict *ret_verdict)
 {
-    const struct slot *slot = find(use->table, use->key);
+    const struct slot *slot = find(use->table, use->set, use->key);
 
     nr_limit_check(slot != NULL ? &slot->state : &never_used, conf_of(use), now_ns, 0, ret_verdict);
 }
 
 void nr_limit_table_forget(struct nr_limit_table *table, struct nr_hash128 key)
 {
-    struct slot *slot = find(table, key);
+    struct slot *slot = find(table, set_of(table, key), key);
 
     if (slot != NULL)
         slot->state = never_used;

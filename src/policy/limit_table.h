@@ -13,7 +13,7 @@
  * pushes out those who used least, and never frees who is blocked before all others are.
  *
  * Locking is the caller's. Sets share nothing, so sets can be guarded by any number of locks:
- * nr_limit_table_set() says which set a key lives in; a hierarchy locks in ascending order. There
+ * a use says which set its key lives in; a hierarchy locks in ascending order. There
  * are no counters in the table; what is worth counting is in the results. */
 #ifndef NR_POLICY_LIMIT_TABLE_H
 #define NR_POLICY_LIMIT_TABLE_H
@@ -37,12 +37,6 @@ size_t nr_limit_table_bytes(uint32_t keys, uint32_t log_units);
 void nr_limit_table_init(struct nr_limit_table *table, void *memory, size_t bytes,
                          uint32_t log_units);
 
-/* In [0, table->sets). */
-uint32_t nr_limit_table_set(const struct nr_limit_table *table, struct nr_hash128 key);
-
-/* Ask for the key's cache line early, while there is other work to do. */
-void nr_limit_table_prefetch(const struct nr_limit_table *table, struct nr_hash128 key);
-
 /* One level of a hierarchy. */
 struct nr_limit_use {
     struct nr_limit_table *table;
@@ -52,11 +46,16 @@ struct nr_limit_use {
     uint32_t cost;
     uint8_t tier_count; /* 1 to NR_LIMIT_TIERS_MAX */
     uint8_t tier;       /* < tier_count */
+    uint32_t set;       /* by nr_limit_table_aim() */
     /* Set by nr_limit_table_take_all(): */
     bool evicted; /* a key that still had something to remember made room for this one */
     bool settled; /* a slot that was never used before has been taken */
     struct nr_limit_verdict verdict;
 };
+
+/* Once table and key are set: where the key lives. Its cache line is asked for, so do it early,
+ * while there is other work to do, and for all keys before the first is decided on. */
+void nr_limit_table_aim(struct nr_limit_use *use);
 
 /* All or nothing, as nr_limit_take_all(). A refusal writes nothing: no key appears, none goes. */
 bool nr_limit_table_take_all(struct nr_limit_use *const *uses, size_t count, uint64_t now_ns,

@@ -20,38 +20,36 @@ static void fields(void **state)
 {
     static const struct {
         const char *name;
-        struct nr_limit_told told[2];
-        size_t count;
+        struct nr_limit_told told;
         const char *policy, *now;
     } cases[] = {
         /* clang-format off */
-        {"one, allowed", {{{"per_user", 8}, &per_minute, {true, 100, 37, 0, 11001 * MS, 0}}}, 1,
+        {"one, allowed", {{"per_user", 8}, &per_minute, {true, 100, 37, 0, 11001 * MS, 0}},
          "\"per_user\";q=100;w=60", "\"per_user\";r=37;t=12"},
-        {"refused: when it may pass", {{{"u", 1}, &per_minute, {false, 100, 0, 0, 60 * S, 600 * MS}}}, 1,
+        {"refused: when it may pass", {{"u", 1}, &per_minute, {false, 100, 0, 0, 60 * S, 600 * MS}},
          "\"u\";q=100;w=60", "\"u\";r=0;t=1"},
-        {"refused for ever: when all is back", {{{"u", 1}, &per_minute, {false, 100, 9, 0, 55 * S, NR_LIMIT_NEVER}}}, 1,
+        {"refused for ever: when all is back", {{"u", 1}, &per_minute, {false, 100, 9, 0, 55 * S, NR_LIMIT_NEVER}},
          "\"u\";q=100;w=60", "\"u\";r=9;t=55"},
-        {"two; a window that seconds can't say", {{{"a", 1}, &per_minute, {true, 100, 1, 0, 0, 0}}, {{"b", 1}, &per_tick, {true, 5, 4, 0, 1, 0}}}, 2,
-         "\"a\";q=100;w=60, \"b\";q=5", "\"a\";r=1;t=0, \"b\";r=4;t=1"},
-        {"a name is never more than a string", {{{"a\"\\\r\n\xc3", 6}, &per_minute, {true, 100, 1, 0, 0, 0}}}, 1,
+        {"a window that seconds can't say", {{"b", 1}, &per_tick, {true, 5, 4, 0, 1, 0}},
+         "\"b\";q=5", "\"b\";r=4;t=1"},
+        {"a name is never more than a string", {{"a\"\\\r\n\xc3", 6}, &per_minute, {true, 100, 1, 0, 0, 0}},
          "\"a\\\"\\\\???\";q=100;w=60", "\"a\\\"\\\\???\";r=1;t=0"},
         /* clang-format on */
     };
 
     for (size_t i = 0; i < NR_COUNT(cases); i++) {
-        char room[128];
+        struct nr_limit_told told = cases[i].told;
+        char name[NR_LIMIT_NAME_BYTES(8)], room[NR_LIMIT_FIELD_BYTES(sizeof(name))];
         size_t len;
 
         print_message("# %s\n", cases[i].name);
-        len = nr_limit_field_policy(room, sizeof(room), cases[i].told, cases[i].count);
+        told.name = (struct nr_span){name, nr_limit_field_name(name, cases[i].told.name)};
+        len = nr_limit_field_policy(room, &told);
         assert_int_equal(len, strlen(cases[i].policy));
         assert_memory_equal(room, cases[i].policy, len);
-        assert_int_equal(nr_limit_field_policy(room, len, cases[i].told, cases[i].count), len);
-        assert_int_equal(nr_limit_field_policy(room, len - 1, cases[i].told, cases[i].count), 0);
-        len = nr_limit_field_state(room, sizeof(room), cases[i].told, cases[i].count);
+        len = nr_limit_field_state(room, &told);
         assert_int_equal(len, strlen(cases[i].now));
         assert_memory_equal(room, cases[i].now, len);
-        assert_int_equal(nr_limit_field_state(room, len - 1, cases[i].told, cases[i].count), 0);
     }
 }
 
@@ -94,11 +92,13 @@ static void room_enough(void **state)
 {
     struct nr_limit_conf conf = {.limit = UINT32_MAX, .period_ns = NR_LIMIT_PERIOD_NS_MAX};
     struct nr_limit_told told = {
-        NR_SPAN("\"\"\"\""), &conf, {true, UINT32_MAX, UINT32_MAX, 0, UINT64_MAX - 1, 0}};
-    char room[NR_LIMIT_FIELD_BYTES(4)];
+        {NULL, 0}, &conf, {true, UINT32_MAX, UINT32_MAX, 0, UINT64_MAX - 1, 0}};
+    char name[NR_LIMIT_NAME_BYTES(4)], room[NR_LIMIT_FIELD_BYTES(sizeof(name))];
 
-    assert_true(nr_limit_field_policy(room, sizeof(room), &told, 1) > 0);
-    assert_true(nr_limit_field_state(room, sizeof(room), &told, 1) > 0);
+    told.name = (struct nr_span){name, nr_limit_field_name(name, NR_SPAN("\"\"\"\""))};
+    assert_int_equal(told.name.len, sizeof(name));
+    assert_in_range(nr_limit_field_policy(room, &told), 1, sizeof(room));
+    assert_in_range(nr_limit_field_state(room, &told), 1, sizeof(room));
 }
 
 int main(void)

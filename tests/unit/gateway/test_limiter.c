@@ -49,7 +49,9 @@ static struct nr_hash128 key_of(uint64_t n)
 
 static bool take_one(struct nr_limiter_use *use, uint64_t now_ns)
 {
-    return nr_limiter_take_all(&use, 1, now_ns, NR_LIMITER_REFUSED);
+    size_t tightest;
+
+    return nr_limiter_take_all(&use, 1, now_ns, NR_LIMITER_REFUSED, &tightest);
 }
 
 /* ---- one limit ---- */
@@ -146,12 +148,12 @@ static void *visit(void *ctx)
     for (int i = 0; i < TRIES; i++) {
         uint32_t user = (uint32_t)nr_random_below(&random, USERS);
         bool swapped = nr_random_below(&random, 2) != 0; /* whatever order a route lists them in */
-        struct nr_limiter_use uses[2];
+        struct nr_limiter_use uses[2], *both[] = {&uses[0], &uses[1]};
+        size_t tightest;
 
         nr_limiter_use(&uses[swapped], shop->users, key_of(user), &shop->per_user, 1, 0, 1, 0);
         nr_limiter_use(&uses[!swapped], shop->whole, key_of(99), &shop->in_all, 1, 0, 1, 0);
-        if (nr_limiter_take_all((struct nr_limiter_use *[]){&uses[0], &uses[1]}, 2, 100 * S,
-                                NR_LIMITER_REFUSED))
+        if (nr_limiter_take_all(both, 2, 100 * S, NR_LIMITER_REFUSED, &tightest))
             atomic_fetch_add(&shop->admitted[user], 1);
     }
     return NULL;

@@ -54,8 +54,11 @@ static struct nr_hash128 key_of(uint64_t n)
 
 static struct nr_limit_use use_of(struct bench *b, uint64_t n, uint32_t cost)
 {
-    return (struct nr_limit_use){
+    struct nr_limit_use use = {
         .table = &b->table, .key = key_of(n), .tiers = tiers, .tier_count = 2, .cost = cost};
+
+    nr_limit_table_aim(&use);
+    return use;
 }
 
 static bool take(struct nr_limit_use *use, uint64_t now_ns)
@@ -138,6 +141,7 @@ static void logs_do_not_meet(void **state)
         struct nr_limit_verdict v;
 
         now_ns += nr_random_below(&random, S / 10);
+        nr_limit_table_aim(&use);
         take(&use, now_ns);
         assert_false(use.evicted);
         nr_limit_take(&alone[n].state, &log_tier, now_ns, use.cost, &v);

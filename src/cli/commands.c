@@ -120,16 +120,19 @@ static const struct nr_command simulate = {
     .run = nr_cmd_simulate,
 };
 
-static const char *const config_choices[] = {"schema", "docs", "print", NULL};
+static const char *const config_choices[] = {"schema", "docs", "print", "diff", NULL};
 
 static const struct nr_command config = {
     .name = "config",
-    .synopsis = "schema [scenario]|docs [PAGE]|print",
-    .summary = "print the JSON Schema, a reference page, or the effective configuration",
+    .synopsis = "schema [scenario]|docs [PAGE]|print|diff OLD",
+    .summary =
+        "print the JSON Schema, a reference page, the effective configuration, or what changes",
     .details =
         "schema   JSON Schema (2020-12) for editors; scenario: of the files of naru simulate\n"
         "docs     the reference in Markdown: config (default), reasons, findings or cli\n"
-        "print    the configuration with all defaults, as YAML",
+        "print    the configuration with all defaults, as YAML\n"
+        "diff     what changes from the file OLD to it: listeners, routes and services by name,\n"
+        "         other sections, and what takes a restart; exits with 1 if anything does",
     .options = file_options,
     .option_count = NR_COUNT(file_options),
     .choices = config_choices,

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/config_diff.h"
 #include "cli/load.h"
 #include "cli/pages.h"
 #include "cli/sections.h"
@@ -64,12 +65,24 @@ static int print_effective(const char *path)
     return NR_EXIT_OK;
 }
 
+static int diff(const struct nr_args *args)
+{
+    if (args->word_count < 2) {
+        fprintf(stderr,
+                "naru config diff: against which file? naru config diff OLD.yaml -c NEW.yaml\n");
+        return NR_EXIT_USAGE;
+    }
+    return nr_cli_config_diff(args->words[1], args->values[0]);
+}
+
 int nr_cmd_config(const struct nr_args *args)
 {
     bool docs = strcmp(args->words[0], "docs") == 0;
 
     if (strcmp(args->words[0], "schema") == 0)
         return print_schema(args->words[1]);
+    if (strcmp(args->words[0], "diff") == 0)
+        return diff(args);
     if (!docs && args->word_count > 1) {
         fprintf(stderr, "naru config %s: '%s' is one word too many\n", args->words[0],
                 args->words[1]);

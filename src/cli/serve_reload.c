@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/compiler.h"
 #include "base/strbuf.h"
+#include "cli/config_diff.h"
 #include "cli/load.h"
 #include "cli/sections.h"
 #include "cli/serve.h"
@@ -143,38 +144,18 @@ static void describe(struct nr_strbuf *to, const struct nr_gateway_changes *c)
         NR_STRBUF_LIT(to, "nothing");
 }
 
-static bool root_equal(const struct nr_schema_root *root, const struct nr_config *a,
-                       const struct nr_config *b)
-{
-    return nr_section_root_equal(root, nr_config_get(a, root), nr_config_get(b, root));
-}
-
 /* What only a new process takes up. */
 static void warn_of_restart(struct nr_reload_job *job)
 {
-    const struct nr_config *before = job->before, *after = job->config;
-    const struct nr_access_log_conf *log = &nr_observe_conf_of(before)->access_log;
-    const struct nr_access_log_conf *new_log = &nr_observe_conf_of(after)->access_log;
-    const struct {
-        const char *what;
-        bool same;
-    } fixed[] = {
-        {"gateway.workers",
-         nr_gateway_conf_of(before)->workers == nr_gateway_conf_of(after)->workers},
-        {"admin.listen",
-         nr_span_eq(nr_admin_conf_of(before)->listen.text, nr_admin_conf_of(after)->listen.text)},
-        {"dns", root_equal(&nr_dns_conf_root, before, after)},
-        {"observe.access_log.enabled", log->enabled == new_log->enabled},
-        {"observe.access_log.buffer", log->buffer_bytes == new_log->buffer_bytes},
-    };
+    const char *fields[NR_RESTART_FIELDS_MAX];
+    uint32_t count = nr_cli_restart_fields(job->before, job->config, fields);
 
-    for (size_t i = 0; i < NR_COUNT(fixed); i++)
-        if (!fixed[i].same)
-            nr_diags_add(&job->diags, NR_DIAG_WARNING, "restart",
-                         nr_config_where(after, fixed[i].what), fixed[i].what, NULL,
-                         "%s has changed: that takes effect with a restart, or an upgrade in place "
-                         "(SIGUSR2)",
-                         fixed[i].what);
+    for (uint32_t i = 0; i < count; i++)
+        nr_diags_add(&job->diags, NR_DIAG_WARNING, "restart",
+                     nr_config_where(job->config, fields[i]), fields[i], NULL,
+                     "%s has changed: that takes effect with a restart, or an upgrade in place "
+                     "(SIGUSR2)",
+                     fields[i]);
 }
 
 static void tell_of_restart(const struct nr_reload_job *job)

@@ -122,6 +122,22 @@ def _(t):
     t.equal(piped.stdout, printed.stdout)
 
 
+@test("what another file would change, by name, and what of it takes a restart")
+def _(t):
+    old = t.path("old.yaml", GOOD)
+    t.equal(run_naru("config", "diff", old, "-c", old).returncode, OK)
+    more = GOOD + "observe: { log_level: debug, access_log: false }\n"
+    new = t.path("new.yaml", more.replace("services:", "services:\n  extra: { instances: [\"127.0.0.1:9\"] }"))
+    diff = run_naru("config", "diff", old, "-c", new)
+    t.equal((diff.returncode, diff.stdout.splitlines()), (1, [
+        "+ service extra", "~ section services", "~ section observe",
+        "! observe.access_log.enabled takes effect with a restart, or an upgrade in place (SIGUSR2)"]))
+    back = run_naru("config", "diff", new, "-c", old)
+    t.equal((back.returncode, back.stdout.splitlines()[0]), (1, "- service extra"))
+    one_line(t, run_naru("config", "diff"), USAGE, "naru config diff: against which file")
+    one_line(t, run_naru("config", "diff", t.path("bad.yaml", "gateway: 7\n"), "-c", new), CONFIG, r"bad\.yaml:1:\d+")
+
+
 # ---- addresses and names
 
 @test("a busy port: who and how to find out")

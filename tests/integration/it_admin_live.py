@@ -488,5 +488,48 @@ def _(t):
     refusals(t, naru, "/v1/services/orders", (({}, 404, "unknown_service", "'orders'"),))
 
 
+# ---- all at once
+
+@test("everything is turned back and forth while requests run on all workers: none is lost")
+def _(t):
+    services = app(t, breaker={}, bulkhead={"concurrent": 50}, fallback={"json": {"stands": "in"}})
+    naru = t.naru(workers=4, services=services, limits={"u": "1000000/s"}, gateway={
+        "shedding": {"capacity": 1000}, "routes": [route(limits=["u"])]})
+    turns = (("/v1/limits/u", {"rate": "1/h"}, {"rate": None}),
+             ("/v1/limits/u", {"observe_only": True}, {"observe_only": None}),
+             (CIRCUITS, {"force": "open"}, {"force": "auto"}),
+             ("/v1/routes//*", {"enabled": False}, {"enabled": None}),
+             ("/v1/routes//*", {"faults": [{"abort": 418, "percent": "50%"},
+                                           {"abort": 418, "at": "request", "percent": "50%"},
+                                           {"delay": "1ms", "header": "X-A: b"}]}, {"faults": None}),
+             ("/v1/shedding", {"level": 2}, {"level": None}),
+             ("/v1/services/app", {"bulkhead": {"concurrent": 1}}, {"bulkhead": {"concurrent": None}}),
+             ("/v1/services/app", {"fallback": "on"}, {"fallback": "auto"}))
+    over, seen, errors = threading.Event(), set(), []
+
+    def ask():
+        try:
+            with naru.connect() as stream:
+                while not over.is_set():
+                    stream.send(wire.request_bytes("GET", "/", [("Host", "a"), ("X-A", "b")]))
+                    seen.add(stream.read_response("GET").status)
+        except Exception as error:      # the test says which
+            errors.append(error)
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for _ in range(6):
+        for target, there, back in turns:
+            t.equal(change(naru, target, there).status, 200)
+            naru.metrics()
+            t.equal(change(naru, target, back).status, 200)
+    over.set()
+    for thread in threads:
+        thread.join()
+    t.equal((errors, overrides(naru)), ([], {}))
+    t.equal(naru.request().status, 200)
+    t.true(seen <= {200, 418, 429, 503} and len(seen) > 1, str(seen))
+
+
 if __name__ == "__main__":
     main()

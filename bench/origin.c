@@ -4,9 +4,10 @@
  *
  *     bench-origin PORT
  *
- * GET /N answers N bytes (GET / answers 1,024). A request body of announced length is read and
- * dropped, then answered. A request to upgrade gets 101, then its bytes back. Requests are taken on
- * trust: it only ever meets proxies. */
+ * GET /N answers N bytes (GET / answers 1,024). GET /hold is answered (64 bytes) when somebody asks
+ * for /release, with all that are held, and the answer to that is their number. A request body of
+ * announced length is read and dropped, then answered. A request to upgrade gets 101, then its
+ * bytes back. Requests are taken on trust: it only ever meets proxies. */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -22,12 +24,14 @@ enum { EVENTS_MAX = 256, HEAD_BYTES_MAX = 8192, BODY_BYTES_MAX = 1 << 20 };
 
 struct conn {
     int fd;
+    struct conn *next_held;
     size_t have; /* bytes in head */
     size_t skip; /* body bytes still to be dropped */
     int echo;    /* upgraded */
     char head[HEAD_BYTES_MAX + 1];
 };
 
+static struct conn *held; /* none of them closes meanwhile: naru keeps its side */
 static char body[BODY_BYTES_MAX];
 static char sink[256 * 1024];
 
@@ -54,6 +58,24 @@ static void upgrade(struct conn *conn)
         return;
 }
 
+static void hold(struct conn *conn)
+{
+    conn->next_held = held;
+    held = conn;
+}
+
+static void release(const struct conn *asker)
+{
+    char text[64];
+    int count = 0, len;
+
+    for (; held != NULL; held = held->next_held, count++)
+        answer(held, 64);
+    len = snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n%9d\n", count);
+    if (write(asker->fd, text, (size_t)len) < 0)
+        return;
+}
+
 static size_t content_length(const char *head)
 {
     const char *field = strcasestr(head, "\r\ncontent-length:");
@@ -71,12 +93,15 @@ static void serve(struct conn *conn)
         size_t head_bytes = (size_t)(end - conn->head) + 4;
         size_t behind = conn->have - head_bytes, length, want;
         const char *path = strchr(conn->head, ' ');
+        int is_hold, is_release;
 
         *end = '\0';
         if (strcasestr(conn->head, "\r\nupgrade:") != NULL) {
             upgrade(conn);
             return;
         }
+        is_hold = path != NULL && strncmp(path, " /hold ", 7) == 0;
+        is_release = path != NULL && strncmp(path, " /release ", 10) == 0;
         length = content_length(conn->head);
         want = path != NULL && path[1] == '/' ? (size_t)strtoul(path + 2, NULL, 10) : 0;
         if (length > behind) {
@@ -86,7 +111,11 @@ static void serve(struct conn *conn)
         memmove(conn->head, conn->head + head_bytes + length, behind - length + 1);
         conn->have = behind - length;
         conn->head[conn->have] = '\0';
-        if (conn->skip == 0)
+        if (is_hold)
+            hold(conn);
+        else if (is_release)
+            release(conn);
+        else if (conn->skip == 0)
             answer(conn, want == 0 ? 1024 : want <= BODY_BYTES_MAX ? want : BODY_BYTES_MAX);
     }
 }
@@ -133,6 +162,7 @@ int main(int argc, char **argv)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
     struct epoll_event events[EVENTS_MAX], event = {.events = EPOLLIN};
+    struct rlimit files;
     int listener = socket(AF_INET, SOCK_STREAM, 0), epoll_fd = epoll_create1(0), one = 1;
 
     if (argc != 2) {
@@ -140,6 +170,9 @@ int main(int argc, char **argv)
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
     memset(body, 'x', sizeof(body));
     address.sin_port = htons((uint16_t)atoi(argv[1]));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

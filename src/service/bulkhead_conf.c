@@ -4,15 +4,16 @@
 
 #define SECOND_NS ((uint64_t)1000000000)
 
-/* With a queue that only grew everybody would be served when it is too late: `naru simulate sale`.
- */
+/* A net, not a policy: thousands of clients that ask again as soon as they are answered make a
+ * queue that stands, and none of them is to be refused while a service that is well works it off.
+ * But one that only grew would serve everybody when it is too late: `naru simulate sale`. */
 const struct nr_bulkhead_conf nr_bulkhead_net = {
     .concurrent = 1024,
     .queue = 8192,
-    .wait_ns = SECOND_NS / 2,
+    .wait_ns = 2 * SECOND_NS,
     .useful_ns = SECOND_NS / 1000,
-    .codel_target_ns = SECOND_NS / 200,
-    .codel_interval_ns = SECOND_NS / 10,
+    .codel_target_ns = SECOND_NS / 2,
+    .codel_interval_ns = SECOND_NS,
 };
 
 struct nr_adaptive_conf nr_bulkhead_adaptive(const struct nr_service_adaptive_conf *conf)

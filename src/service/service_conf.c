@@ -140,7 +140,7 @@ static const struct nr_schema_word unlimited[] = {
 
 static const struct nr_schema_field pool_fields[] = {
     {.name = "max_idle", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_pool_conf, max_idle),
-     .value = "64", .max = "65536",
+     .value = "1024", .max = "65536",
      .doc = "Idle connections kept per instance and worker."},
     {.name = "max_connections", .type = NR_SCHEMA_U32, NR_SCHEMA_AT(struct nr_pool_conf, max_connections),
      .value = "1024", .min = "1", .max = "65536",

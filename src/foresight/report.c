@@ -114,7 +114,8 @@ void nr_report_event(struct nr_report *report, uint64_t now_ns, enum nr_event_to
 
     report->events = realloc(report->events, (report->event_count + 1) * sizeof(*event));
     nr_assert(report->events != NULL);
-    event = &report->events[report->event_count++];
+    event = &report->events[report->event_count];
+    event->number = report->event_count++;
     event->at_ns = now_ns < report->start_ns ? 0 : now_ns - report->start_ns;
     event->tone = tone;
     va_start(args, format);
@@ -187,7 +188,7 @@ static int by_time(const void *a, const void *b)
 
     if (x->at_ns != y->at_ns)
         return x->at_ns < y->at_ns ? -1 : 1;
-    return strcmp(x->text, y->text);
+    return x->number < y->number ? -1 : 1;
 }
 
 void nr_report_finish(struct nr_report *report)

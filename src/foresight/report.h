@@ -69,7 +69,8 @@ struct nr_report_kind {
 enum nr_event_tone { NR_TONE_NEUTRAL, NR_TONE_BAD, NR_TONE_GOOD };
 
 struct nr_report_event {
-    uint64_t at_ns; /* since the start */
+    uint64_t at_ns;  /* since the start */
+    uint32_t number; /* of equal times, the one told first stands first: a cause, then its effect */
     enum nr_event_tone tone;
     char *text; /* owned */
 };

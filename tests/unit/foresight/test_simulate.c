@@ -81,6 +81,29 @@ static void the_page_stands_alone(void **state)
     play_done(&played);
 }
 
+/* Two hours: a point for ten seconds, with the most of them, and minutes on the axis. */
+static void a_long_run_is_drawn_in_stretches(void **state)
+{
+    struct played played;
+    const struct nr_report *report =
+        play(&played,
+             &(struct play){one_service,
+                            one_instance,
+                            {"duration=2h", "traffic={ rate: 1/s, even: true }", "transport=model"},
+                            {0},
+                            0});
+    struct nr_strbuf page = {0};
+
+    assert_int_equal(report->ok, report->visits);
+    nr_report_html(report, &page);
+    assert_true(count(page.ptr, "<rect ") <= 720 * (4 + report->instance_count));
+    assert_true(count(page.ptr, "<rect ") > 600 * (4 + report->instance_count));
+    assert_non_null(strstr(page.ptr, "<title>0 to 10 s, the most\noffered 1/s\n"));
+    assert_non_null(strstr(page.ptr, ">60 min</text>"));
+    nr_strbuf_done(&page);
+    play_done(&played);
+}
+
 /* ---- queues ---- */
 
 /* With random arrivals at rate λ and one worker of rate μ: M/M/1, sojourn 1/(μ-λ); with a fixed
@@ -252,6 +275,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_seed_gives_the_same_bytes),
         cmocka_unit_test(the_page_stands_alone),
+        cmocka_unit_test(a_long_run_is_drawn_in_stretches),
         cmocka_unit_test(queues_are_as_long_as_in_the_textbook),
         cmocka_unit_test(a_full_queue_refuses),
         cmocka_unit_test(work_goes_on_for_nobody),

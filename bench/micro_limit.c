@@ -159,21 +159,21 @@ static double request(struct nr_limit_table *table, const struct nr_limit_conf *
         start = clock_ns();
         for (int i = 0; i < REPEATS; i++) {
             struct nr_limit_use uses[3], *all[3] = {&uses[0], &uses[1], &uses[2]};
-            uint64_t names[3];
+            uint64_t users[3];
             size_t tightest;
 
             for (size_t level = 0; level < levels; level++) {
-                names[level] = nr_random_below(&random, KEYS) ^ (carry & 1);
+                users[level] = nr_random_below(&random, KEYS) ^ (carry & 1);
                 if (!decide)
                     continue;
                 uses[level] = (struct nr_limit_use){.table = table,
-                                                    .key = key_by_name(names[level]),
+                                                    .key = key_by_name(users[level]),
                                                     .tiers = conf,
                                                     .tier_count = 1,
                                                     .cost = 1};
                 nr_limit_table_aim(&uses[level]);
             }
-            carry = work(carry ^ names[0], steps);
+            carry = work(carry ^ users[0], steps);
             now_ns += 100;
             if (!decide)
                 continue;

@@ -68,7 +68,8 @@ static uint32_t gather(const struct nr_gateway_snapshot *snapshot,
             continue;
         for (uint32_t j = 0; j < service->conf->fault_count; j++, count++)
             if (ret != NULL)
-                ret[count] = (struct nr_call_fault){&service->conf->faults[j], service->service};
+                ret[count] = (struct nr_call_fault){.conf = &service->conf->faults[j],
+                                                    .service = service->service};
     }
     return count;
 }

@@ -7,7 +7,7 @@ import threading
 import upstream
 import wire
 from admin_api import audits, change, conforms, overrides, reload
-from harness import main, test
+from harness import main, run_naru, test
 
 
 def app(t, handler=None, **more):
@@ -148,6 +148,8 @@ def _(t):
     answer = naru.request()
     t.equal((answer.status, answer.json()["reason"]), (503, "circuit_open"))
     t.true(any("by hand" in note for note in record(naru, answer)["notes"]), "the record says it")
+    told = run_naru("explain", "-c", naru.config_path, answer.header("X-Request-Id")).stdout
+    t.matches(told, r"notes +by hand: what an operator has set while naru runs decided")
     t.equal(overrides(naru), {("circuit", "app", ""): "open"})
     audited(t, naru, "forceCircuits", '{"force":"open"}')
     t.eventually(lambda: "all circuits are forced open by hand" in naru.stderr(), "the log says it")

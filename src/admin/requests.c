@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/reason.h"
 #include "config/units.h"
 #include "gateway/route_conf.h"
 #include "io/io.h"
@@ -87,10 +88,13 @@ static bool passes(const struct nr_admin_filter *filter, const struct nr_observe
            name_fits(filter->route, nr_names_route(names, record->route));
 }
 
-/* Do only failures pass? Then their own ring, which reaches further back, has all of them. */
+/* Do only failures pass? Then their own ring, which reaches further back, has all of them; but not
+ * what a rate limit has refused, which counts as none (nr_record_failed). */
 static bool only_failures(const struct nr_admin_filter *filter)
 {
-    return filter->failed || filter->reason[0] != '\0' || filter->status.first >= 500;
+    bool by_limit = name_fits(filter->reason, nr_span_of(nr_reason_name(NR_REASON_RATE_LIMITED)));
+
+    return filter->failed || !by_limit || filter->status.first >= 500;
 }
 
 static bool any_passes(const struct nr_admin_filter *filter)

@@ -169,6 +169,41 @@ static void put_service_answer(const struct nr_json *record, int status, struct 
         NR_STRBUF_LIT(to, "What to do: ask the service: its log has the same request id.\n");
 }
 
+static bool is_answered(const struct nr_json *attempt, int status)
+{
+    return nr_span_eq(text_of(attempt, "result"), NR_SPAN("answered")) &&
+           nr_json_integer_value(nr_json_get(attempt, "status")) == status;
+}
+
+/* What the service answered was on its way to the client when this happened: what naru answers
+ * itself has the status of its reason. */
+static bool broke_off(const struct nr_json *record, int status, enum nr_reason reason)
+{
+    const struct nr_json *attempts = nr_json_get(record, "attempts");
+    size_t count = nr_json_count(attempts);
+
+    return count > 0 && status != nr_reason_status(reason) &&
+           !nr_json_bool_value(nr_json_get(record, "fallback")) &&
+           is_answered(nr_json_at(attempts, count - 1), status);
+}
+
+/* "Naru answered 503. " */
+static void put_whose_answer(const struct nr_json *record, int status, enum nr_reason reason,
+                             struct nr_strbuf *to)
+{
+    if (is_tcp(record))
+        return;
+    if (status == 499)
+        NR_STRBUF_LIT(to, "Nobody got an answer. ");
+    else if (nr_json_bool_value(nr_json_get(record, "fallback")))
+        nr_strbuf_printf(to, "The fallback answered %d in place of the service. ", status);
+    else if (broke_off(record, status, reason))
+        nr_strbuf_printf(to, "The client got a part of the service's %d, then it broke off. ",
+                         status);
+    else
+        nr_strbuf_printf(to, "Naru answered %d. ", status);
+}
+
 /* One sentence, and what to do about it. */
 static void put_verdict(const struct nr_json *record, struct nr_strbuf *to)
 {
@@ -188,10 +223,9 @@ static void put_verdict(const struct nr_json *record, struct nr_strbuf *to)
         return;
     }
     (void)nr_reason_of(name, &reason);
-    if (status == 499)
-        NR_STRBUF_LIT(to, "Nobody got an answer. ");
-    else if (!is_tcp(record))
-        nr_strbuf_printf(to, "Naru answered %d. ", status);
+    put_whose_answer(record, status, reason, to);
+    if (reason == NR_REASON_CLIENT_CLOSED && broke_off(record, status, reason))
+        detail = NR_SPAN("The client left before it had all of it.");
     nr_explain_text(to, detail.len > 0 ? detail : nr_span_of(nr_reason_detail(reason)));
     NR_STRBUF_LIT(to, " [");
     nr_explain_text(to, name);

@@ -70,17 +70,43 @@ static void attempts(const struct nr_json *record, struct slices *slices)
     }
 }
 
+/* Waiting for a connection is a part of its attempt; what came before the first is the queue. */
+static double queued_ms(const struct nr_json *record, const struct slices *slices)
+{
+    const struct nr_json *first = nr_json_at(nr_json_get(record, "attempts"), 0);
+    double ms = nr_json_number(nr_json_get(nr_json_get(record, "ledger"), "queue_ms"));
+    double most_ms = nr_json_number(nr_json_get(first, "start_ms")) - slices->at_ms;
+
+    return first == NULL || ms < most_ms ? ms : most_ms;
+}
+
+/* What followed the last attempt: its answer, or, if naru answered, its thinking it over: a pause
+ * before a repeat that then was refused. */
+static const char *last_words(const struct nr_json *record)
+{
+    const struct nr_json *attempts = nr_json_get(record, "attempts");
+    size_t count = nr_json_count(attempts);
+    const struct nr_json *last = count == 0 ? NULL : nr_json_at(attempts, count - 1);
+
+    if (count == 0)
+        return "answering";
+    if (nr_json_integer_value(nr_json_get(last, "status")) ==
+            nr_json_integer_value(nr_json_get(record, "status")) &&
+        nr_json_number(nr_json_get(nr_json_get(record, "ledger"), "backoff_ms")) <= 0)
+        return "passing the answer on";
+    return nr_json_text(nr_json_get(record, "reason")).len > 0 ? "then, until naru answered"
+                                                               : "passing the answer on";
+}
+
 static void slice_up(const struct nr_json *record, struct slices *slices)
 {
     const struct nr_json *ledger = nr_json_get(record, "ledger");
-    bool asked = nr_json_count(nr_json_get(record, "attempts")) > 0;
 
     slices->total_ms = nr_json_number(nr_json_get(ledger, "total_ms"));
     add(slices, 0, nr_json_number(nr_json_get(ledger, "head_ms")), "receiving the head");
-    add(slices, slices->at_ms, nr_json_number(nr_json_get(ledger, "queue_ms")),
-        "waiting in the queue");
+    add(slices, slices->at_ms, queued_ms(record, slices), "waiting in the queue");
     attempts(record, slices);
-    gap(slices, slices->total_ms, asked ? "passing the answer on" : "answering");
+    gap(slices, slices->total_ms, last_words(record));
 }
 
 /* How many marks of the bar this time is; records may hold anything. */
@@ -131,7 +157,7 @@ static void put_deadline(const struct nr_json *deadline, double total_ms, struct
         return;
     }
     nr_explain_ms(to, total_ms - given_ms);
-    NR_STRBUF_LIT(to, " over: an answer that has begun is finished\n");
+    NR_STRBUF_LIT(to, " over\n");
 }
 
 static void put_longest(const struct slices *slices, struct nr_strbuf *to)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/compiler.h"
+#include "base/reason.h"
 #include "foresight/explain_parts.h"
 
 struct step {
@@ -100,7 +101,7 @@ static void put_queue(const struct nr_json *record, const struct nr_json *value,
     begin(to, "queue");
     NR_STRBUF_LIT(to, "waited ");
     nr_explain_ms(to, ms);
-    NR_STRBUF_LIT(to, "\n");
+    NR_STRBUF_LIT(to, " for its turn: a permit, a connection, a place in a limit\n");
 }
 
 static const struct {
@@ -116,6 +117,7 @@ static const struct {
     {"timeout", "did not answer in time"},
     {"canceled", "was given up, nobody waited any more"},
     {"connected", "took the connection"},
+    {"pool_exhausted", "had no connection free in time"},
 };
 
 struct nr_span nr_explain_result(const struct nr_json *attempt)
@@ -156,6 +158,32 @@ static void put_attempt(const struct nr_json *attempt, int64_t number, struct nr
     NR_STRBUF_LIT(to, "\n");
 }
 
+/* There would have been one more. */
+static void put_refused_repeat(const struct nr_json *record, int64_t attempts, struct nr_strbuf *to)
+{
+    static const struct {
+        enum nr_reason reason;
+        const char *why;
+    } refusals[] = {
+        {NR_REASON_CIRCUIT_OPEN, "the circuit had opened"},
+        {NR_REASON_BULKHEAD_FULL, "no permit was free, and repeats do not queue"},
+        {NR_REASON_OVERLOADED, "no permit was free, and repeats do not queue"},
+        {NR_REASON_NO_HEALTHY, "no instance was healthy any more"},
+        {NR_REASON_NO_INSTANCE, "there was no instance any more"},
+    };
+    struct nr_span reason = nr_json_text(nr_json_get(record, "reason"));
+
+    for (size_t i = 0; i < NR_COUNT(refusals); i++) {
+        char name[32];
+
+        if (!nr_span_eq(reason, nr_span_of(nr_reason_name(refusals[i].reason))))
+            continue;
+        snprintf(name, sizeof(name), "attempt %lld", (long long)attempts + 1);
+        begin(to, name);
+        nr_strbuf_printf(to, "was refused: %s\n", refusals[i].why);
+    }
+}
+
 /* The record keeps the first attempts and the last. */
 static void put_attempts(const struct nr_json *record, const struct nr_json *value,
                          struct nr_strbuf *to)
@@ -176,6 +204,8 @@ static void put_attempts(const struct nr_json *record, const struct nr_json *val
         }
         put_attempt(nr_json_at(value, (size_t)i), last && all > kept ? all : i + 1, to);
     }
+    if (kept > 0)
+        put_refused_repeat(record, all, to);
 }
 
 static void put_notes(const struct nr_json *record, const struct nr_json *value,
@@ -221,7 +251,7 @@ static const struct step steps[] = {
     {"breaker", "breaker", NULL},
     {"attempts", "attempts", put_attempts},
     {"backoff_ms", "back-off", NULL},
-    {"fallback", "fallback", NULL},
+    {"fallback", NULL, NULL},
     {"tunnel", "tunnel", put_tunnel},
     {"notes", "notes", put_notes},
 };

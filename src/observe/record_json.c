@@ -172,6 +172,8 @@ struct nr_json *nr_record_json(const struct nr_observe_names *names, const struc
     nr_json_set(object, "bytes_in", nr_json_integer((int64_t)record->received_bytes));
     nr_json_set(object, "bytes_out", nr_json_integer((int64_t)record->sent_bytes));
     nr_json_set(object, "tunnel", nr_json_bool((record->flags & NR_RECORD_TUNNEL) != 0));
+    if ((record->flags & NR_RECORD_FALLBACK) != 0)
+        nr_json_set(object, "fallback", nr_json_bool(true));
     nr_json_set(object, "ledger", ledger(record));
     nr_json_set(object, "attempt_count", nr_json_integer(record->attempt_count));
     nr_json_set(object, "attempts", attempts(names, record));

@@ -9,12 +9,12 @@
 #include <cmocka.h>
 
 #include "call/call.h"
-#define FAKE_OPENS_MAX 2048
+#define FAKE_OPENS_MAX 10240
 #define FAKE_BODY_MAX  64
 #include "fake_client.h"
 #include "service/service_conf.h"
 
-enum { CALLERS = 2000, WORKERS = 2 };
+enum { CALLERS = 9300, WORKERS = 2 };
 
 struct caller {
     struct hall *hall;
@@ -286,6 +286,23 @@ static void a_grant_and_a_leave_that_cross(void **state)
     }
 }
 
+static void and_the_net_has_an_end(void **state)
+{
+    struct hall *h = hall_new(1, 1, 50);
+
+    h->conf.bulkhead = NULL;
+    h->world.scripts[0].after_ms = 10;
+    for (uint32_t i = 0; i < 1024 + 8192 + 3; i++)
+        enter(h, i % WORKERS, 6000);
+    nr_sim_run(h->sim, UINT64_MAX);
+    for (uint32_t i = 1024 + 8192; i < h->count; i++) {
+        assert_int_equal(h->callers[i].reason, NR_REASON_OVERLOADED);
+        assert_int_equal(h->callers[i].end_ns, 0);
+    }
+    assert_int_equal(look(h).refused[NR_PERMIT_FULL], 3);
+    hall_done(h);
+}
+
 static void without_a_section_there_is_a_net(void **state)
 {
     struct hall *h = hall_new(1, 1, 50);
@@ -379,6 +396,7 @@ int main(void)
         cmocka_unit_test(a_client_that_leaves_the_queue),
         cmocka_unit_test(a_grant_and_a_leave_that_cross),
         cmocka_unit_test(without_a_section_there_is_a_net),
+        cmocka_unit_test(and_the_net_has_an_end),
         cmocka_unit_test(observed_only),
         cmocka_unit_test(overload),
         cmocka_unit_test(adaptive),

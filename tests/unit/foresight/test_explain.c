@@ -68,13 +68,13 @@ static void tells_the_story(void **state)
         "Naru answered 504. The request's deadline passed. [deadline]",
         "What to do: The ledger of `naru explain` shows",
         "route        '/api/*', to service 'orders'",
-        "queue        waited 20.0 ms",
+        "queue        waited 20.0 ms for its turn",
         "attempt 1    127.0.0.1:7001 refused the connection after 0.30 ms",
         "attempt 2    127.0.0.1:7002 did not answer in time after 454 ms, on a pooled connection",
         "not retried: no time was left",
         "before attempt 2",
         "most of it: attempt 2: 127.0.0.1:7002 (91 %)",
-        "0.50 ms over: an answer that has begun is finished",
+        "500 ms  0.50 ms over\n",
     };
     char *text = explained(refused_twice);
 
@@ -126,6 +126,52 @@ static void tells_whose_answer_it_is(void **state)
     assert_has(text, "no deadline");
     assert_hasnt(text, "most of it"); /* of one slice */
     free(text);
+}
+
+/* Whose the answer was, what became of the rest, and where a pause that led to nothing went. */
+static void tells_what_the_client_saw(void **state)
+{
+#define RECORD(status, reason, more, attempts)                                                     \
+    "{\"path\": \"/\", \"status\": " status ", \"reason\": \"" reason "\", " more                  \
+    "\"ledger\": {\"total_ms\": 100, \"backoff_ms\": 50, \"queue_ms\": 70}, "                      \
+    "\"attempt_count\": 1, \"attempts\": [{\"instance\": \"a\", " attempts                         \
+    ", \"start_ms\": 1, \"took_ms\": 40}]}"
+    static const struct {
+        const char *record;
+        const char *has[3];
+        const char *hasnt;
+    } cases[] = {
+        {RECORD("200", "upstream_truncated", "", "\"result\": \"answered\", \"status\": 200"),
+         {"The client got a part of the service's 200, then it broke off. The service's answer"},
+         "Naru answered"},
+        {RECORD("200", "client_closed", "", "\"result\": \"answered\", \"status\": 200"),
+         {"a part of the service's 200",
+          "The client left before it had all of it. [client_closed]"},
+         "before it was answered"},
+        {RECORD("200", "connect_refused", "\"fallback\": true, ",
+                "\"result\": \"connect_refused\""),
+         {"The fallback answered 200 in place of the service. The service's instance refused"},
+         "Naru answered"},
+        {RECORD("503", "circuit_open", "", "\"result\": \"answered\", \"status\": 503"),
+         {"Naru answered 503.", "attempt 2    was refused: the circuit had opened\n",
+          "then, until naru answered"},
+         "passing the answer on"},
+        {RECORD("503", "pool_exhausted", "", "\"result\": \"pool_exhausted\""),
+         {"a had no connection free in time after 40.0 ms",
+          "  waiting in the queue                1.00 ms  |",
+          "attempt 1: a                        40.0 ms"},
+         "70.0 ms  |"},
+    };
+
+    for (size_t i = 0; i < NR_COUNT(cases); i++) {
+        char *text = explained(cases[i].record);
+
+        for (int k = 0; k < 3 && cases[i].has[k] != NULL; k++)
+            assert_has(text, cases[i].has[k]);
+        assert_hasnt(text, cases[i].hasnt);
+        free(text);
+    }
+#undef RECORD
 }
 
 /* The slices cover the whole, and each has a mark. */
@@ -232,6 +278,7 @@ static void explains_every_reason(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tells_what_the_client_saw),
         cmocka_unit_test(tells_the_story),
         cmocka_unit_test(shows_what_it_does_not_know),
         cmocka_unit_test(tells_an_exercise_from_an_outage),

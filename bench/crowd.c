@@ -114,5 +114,6 @@ int main(int argc, char **argv)
         alive += ask(fds[i], path) && answered(fds[i]);
     printf("{\"opened\": %d, \"answered\": %d, \"alive\": %d, \"lost\": %d}\n", open_count, done,
            alive, idle + busy - alive);
+    free(fds);
     return 0;
 }

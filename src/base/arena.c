@@ -2,6 +2,7 @@
 #include "base/arena.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -47,60 +48,76 @@ void nr_arena_init(struct nr_arena *arena, void *memory, size_t bytes)
     plant(arena->first_limit);
 }
 
-/* Free the heap blocks but the oldest, which is returned. */
-static struct nr_arena_block *free_newer(struct nr_arena *arena)
+/* Which of the spares a block of this size may be; NR_ARENA_SPARES: none. */
+static uint32_t spare_of(size_t bytes)
+{
+    uint32_t i = 0;
+
+    while (i < NR_ARENA_SPARES && bytes != (size_t)HEAP_BLOCK_BYTES_MIN << i)
+        i++;
+    return i;
+}
+
+static void empty(struct nr_arena *arena, bool keep)
 {
     struct nr_arena_block *block = arena->heap;
 
     while (block != NULL) {
         struct nr_arena_block *older = block->next;
+        uint32_t spare = spare_of(block->bytes);
 
         inspect(block->data + block->bytes);
-        if (older == NULL)
-            return block;
-        free(block);
+        if (keep && spare < NR_ARENA_SPARES && arena->spares[spare] == NULL)
+            arena->spares[spare] = block;
+        else
+            free(block);
         block = older;
     }
-    return NULL;
+    if (arena->first_limit != NULL)
+        inspect(arena->first_limit);
 }
 
 void nr_arena_done(struct nr_arena *arena)
 {
-    free(free_newer(arena));
-    free(arena->spare);
-    if (arena->first_limit != NULL)
-        inspect(arena->first_limit);
+    empty(arena, false);
+    for (uint32_t i = 0; i < NR_ARENA_SPARES; i++)
+        free(arena->spares[i]);
     *arena = (struct nr_arena){0};
 }
 
 void nr_arena_reset(struct nr_arena *arena)
 {
-    struct nr_arena_block *oldest = free_newer(arena);
-
-    if (oldest != NULL && oldest->bytes == HEAP_BLOCK_BYTES_MIN && arena->spare == NULL)
-        arena->spare = oldest;
-    else
-        free(oldest);
-    if (arena->first_limit != NULL)
-        inspect(arena->first_limit);
+    empty(arena, true);
     arena->heap = NULL;
     arena->at = arena->first;
     arena->limit = arena->first_limit;
     arena->used_bytes = arena->first == NULL ? 0 : (size_t)(arena->first_limit - arena->first);
 }
 
+/* The smallest spare that suffices; NULL: none does. */
+static struct nr_arena_block *take_spare(struct nr_arena *arena, size_t bytes)
+{
+    for (uint32_t i = 0; i < NR_ARENA_SPARES; i++) {
+        struct nr_arena_block *spare = arena->spares[i];
+
+        if (spare == NULL || spare->bytes < bytes)
+            continue;
+        arena->spares[i] = NULL;
+        return spare;
+    }
+    return NULL;
+}
+
 void *nr_arena_alloc_more(struct nr_arena *arena, size_t bytes)
 {
     size_t block_bytes = arena->heap == NULL ? HEAP_BLOCK_BYTES_MIN : arena->heap->bytes * 2;
-    struct nr_arena_block *block;
+    struct nr_arena_block *block = take_spare(arena, bytes);
 
     if (block_bytes > HEAP_BLOCK_BYTES_MAX)
         block_bytes = HEAP_BLOCK_BYTES_MAX;
     if (block_bytes < bytes)
         block_bytes = bytes;
-    block = arena->spare;
-    if (block != NULL && block->bytes >= bytes) {
-        arena->spare = NULL;
+    if (block != NULL) {
         block_bytes = block->bytes;
     } else {
         block = malloc(sizeof(*block) + block_bytes + CANARY_BYTES);

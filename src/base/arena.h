@@ -19,16 +19,18 @@
 
 enum { NR_ARENA_ALIGN_BYTES = 8 };
 
+enum { NR_ARENA_SPARES = 2 };
+
 struct nr_arena_block;
 
 struct nr_arena {
-    char *at;                     /* next free byte */
-    char *limit;                  /* one past the last usable byte of the current block */
-    struct nr_arena_block *heap;  /* newest heap block first; NULL while the first suffices */
-    struct nr_arena_block *spare; /* kept by a reset, not in use */
-    char *first;                  /* start of the embedded block; NULL without one */
-    char *first_limit;            /* where its canary stands */
-    size_t used_bytes;            /* sum of all blocks, for budgets */
+    char *at;                    /* next free byte */
+    char *limit;                 /* one past the last usable byte of the current block */
+    struct nr_arena_block *heap; /* newest heap block first; NULL while the first suffices */
+    struct nr_arena_block *spares[NR_ARENA_SPARES]; /* kept by a reset, not in use; by size */
+    char *first;       /* start of the embedded block; NULL without one */
+    char *first_limit; /* where its canary stands */
+    size_t used_bytes; /* sum of all blocks, for budgets */
 };
 
 /* Use `bytes` at `memory` as the first block; memory may be NULL with bytes 0,
@@ -38,8 +40,9 @@ void nr_arena_init(struct nr_arena *arena, void *memory, size_t bytes);
 /* Free the heap blocks and check every canary. The arena may be init-ed again. */
 void nr_arena_done(struct nr_arena *arena);
 
-/* Empty the arena for its next use. The first block stays, and so does the oldest heap block: a
- * user that needs a little more than the first block each time goes to the heap only once. */
+/* Empty the arena for its next use. The first block stays, and so do the two smallest sizes of heap
+ * blocks (2 and 4 KiB): a user that needs a little more than the first block each time goes to the
+ * heap only once. */
 void nr_arena_reset(struct nr_arena *arena);
 
 /* The same from a block of the heap: what nr_arena_alloc does when the present block is full. */

@@ -186,11 +186,11 @@ static void an_overrun_aborts_at_the_end(void **state)
     }
 }
 
-static void reset_keeps_one_heap_block(void **state)
+static void reset_keeps_small_heap_blocks(void **state)
 {
     _Alignas(8) char first[64];
     struct nr_arena arena;
-    char *inside, *overflow;
+    char *inside, *overflow, *more;
 
     (void)state;
     nr_arena_init(&arena, first, sizeof(first));
@@ -205,13 +205,21 @@ static void reset_keeps_one_heap_block(void **state)
     nr_arena_reset(&arena);
     nr_arena_alloc(&arena, 48);
     assert_ptr_equal(nr_arena_alloc(&arena, 200), overflow);
+    more = nr_arena_alloc(&arena, 2000); /* the next size */
+    nr_arena_alloc(&arena, 6000);
+    nr_arena_reset(&arena);
+    nr_arena_alloc(&arena, 48);
+    assert_ptr_equal(nr_arena_alloc(&arena, 200), overflow);
+    assert_ptr_equal(nr_arena_alloc(&arena, 2000), more);
+    nr_arena_reset(&arena);
+    assert_ptr_equal(nr_arena_alloc(&arena, 3000), more); /* too much for the smaller one */
     nr_arena_done(&arena);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reset_keeps_one_heap_block),
+        cmocka_unit_test(reset_keeps_small_heap_blocks),
         cmocka_unit_test(the_first_block_is_the_owners),
         cmocka_unit_test(a_tiny_or_absent_first_block_is_left_alone),
         cmocka_unit_test(every_allocation_is_aligned_and_its_own),

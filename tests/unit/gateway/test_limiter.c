@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -93,38 +94,144 @@ static void run_crowd(struct crowd *crowd)
     pthread_barrier_destroy(&crowd->barrier);
 }
 
-/* 100/min admits exactly 100, and again exactly 100 a minute later. */
-static void test_a_log_is_exact(void **state)
+/* 100 a minute and every algorithm: at 0, 15, … 105 s four workers ask for far more than that, and
+ * get together exactly what one alone would get. */
+static void test_every_algorithm_is_exact(void **state)
 {
-    struct crowd crowd = {.conf = conf_of(NR_LIMIT_SLIDING_LOG, 100)};
-    struct nr_limiter_counts counts;
+    static const struct {
+        const char *name;
+        enum nr_limit_algorithm algorithm;
+        uint32_t admitted[PHASES];
+    } rows[] = {
+        /* clang-format off */
+        {"log: exactly 100 in any minute", NR_LIMIT_SLIDING_LOG,    {100, 0, 0, 0, 100, 0, 0, 0}},
+        {"bucket: 100, and 25 in 15 s",    NR_LIMIT_TOKEN_BUCKET,   {100, 25, 25, 25, 25, 25, 25, 25}},
+        {"GCRA: the same",                 NR_LIMIT_GCRA,           {100, 25, 25, 25, 25, 25, 25, 25}},
+        {"leaky: one leaves, 100 in line", NR_LIMIT_LEAKY_BUCKET,   {101, 25, 25, 25, 25, 25, 25, 25}},
+        {"fixed: 100 from the minute on",  NR_LIMIT_FIXED_WINDOW,   {100, 0, 0, 0, 100, 0, 0, 0}},
+        {"two counters: the 100 fade",     NR_LIMIT_SLIDING_WINDOW, {100, 0, 0, 0, 0, 25, 25, 25}},
+        /* clang-format on */
+    };
 
     (void)state;
-    crowd.limiter = limiter_of(NR_LIMIT_SLIDING_LOG, 1000, 100, 0);
-    run_crowd(&crowd);
-    for (int phase = 0; phase < PHASES; phase++)
-        assert_int_equal(crowd.admitted[phase], phase % 4 == 0 ? 100 : 0);
-    counts = nr_limiter_counts(crowd.limiter);
-    assert_int_equal(counts.allowed, 200);
-    assert_int_equal(counts.allowed + counts.refused, THREADS * (TRIES / PHASES) * PHASES);
-    assert_int_equal(counts.keys, 1);
-    nr_limiter_unref(crowd.limiter);
+    for (size_t i = 0; i < NR_COUNT(rows); i++) {
+        struct crowd crowd = {.conf = conf_of(rows[i].algorithm, 100)};
+        struct nr_limiter_counts counts;
+        uint64_t all = 0;
+
+        print_message("# %s\n", rows[i].name);
+        crowd.limiter = limiter_of(rows[i].algorithm, 1000, 100, 0);
+        run_crowd(&crowd);
+        for (int phase = 0; phase < PHASES; phase++) {
+            assert_int_equal(crowd.admitted[phase], rows[i].admitted[phase]);
+            all += crowd.admitted[phase];
+        }
+        counts = nr_limiter_counts(crowd.limiter);
+        assert_int_equal(counts.allowed, all);
+        assert_int_equal(counts.allowed + counts.refused, THREADS * (TRIES / PHASES) * PHASES);
+        assert_int_equal(counts.keys, 1);
+        nr_limiter_unref(crowd.limiter);
+    }
 }
 
-/* A bucket of 100 that gains 25 in 15 s: 100, 25, 25, … and not one more. */
-static void test_buckets_are_exact(void **state)
+/* ---- at any time, for any cost ---- */
+
+enum { RUSHES = 20, RUSH_TRIES = 400, RUSH_KEYS = 3 };
+
+struct admission {
+    uint64_t at_ns;
+    uint32_t key;
+    uint32_t units;
+};
+
+/* Workers whose clocks differ: each asks at the moment that it has read, some time later. */
+struct rush {
+    struct nr_limiter *limiter;
+    struct nr_limit_conf conf;
+    _Atomic uint64_t clock_ns;
+    _Atomic uint64_t late_ns; /* the most that somebody was behind */
+    _Atomic uint32_t started;
+    uint64_t seed;
+    struct admission admitted[THREADS][RUSH_TRIES];
+    uint32_t count[THREADS];
+};
+
+static void *hurry(void *ctx)
 {
-    static const enum nr_limit_algorithm algorithms[] = {NR_LIMIT_TOKEN_BUCKET, NR_LIMIT_GCRA};
+    struct rush *rush = ctx;
+    uint32_t me = atomic_fetch_add(&rush->started, 1);
+    struct nr_random random;
 
+    nr_random_init(&random, rush->seed * THREADS + me);
+    for (int i = 0; i < RUSH_TRIES; i++) {
+        uint32_t key = (uint32_t)nr_random_below(&random, RUSH_KEYS);
+        uint32_t cost = 1 + (uint32_t)nr_random_below(&random, 3);
+        uint64_t step_ns = nr_random_below(&random, 2) * nr_random_below(&random, S / 2);
+        uint64_t now_ns = atomic_fetch_add(&rush->clock_ns, step_ns) + step_ns, late_ns, most;
+        struct nr_limiter_use use;
+
+        nr_limiter_use(&use, rush->limiter, key_of(key), &rush->conf, 1, 0, cost, 0);
+        if (take_one(&use, now_ns))
+            rush->admitted[me][rush->count[me]++] = (struct admission){now_ns, key, cost};
+        late_ns = atomic_load(&rush->clock_ns) - now_ns;
+        most = atomic_load(&rush->late_ns);
+        while (late_ns > most && !atomic_compare_exchange_weak(&rush->late_ns, &most, late_ns))
+            ;
+    }
+    return NULL;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct admission *x = a, *y = b;
+
+    return (x->at_ns > y->at_ns) - (x->at_ns < y->at_ns);
+}
+
+/* Whatever the windows: they hold no more than the bound of one that is longer by how much clocks
+ * differed. */
+static void windows_hold(struct rush *rush, uint32_t key)
+{
+    static struct admission all[THREADS * RUSH_TRIES];
+    uint32_t count = 0;
+
+    for (int t = 0; t < THREADS; t++)
+        for (uint32_t i = 0; i < rush->count[t]; i++)
+            if (rush->admitted[t][i].key == key)
+                all[count++] = rush->admitted[t][i];
+    qsort(all, count, sizeof(all[0]), by_time);
+    for (uint32_t last = 0; last < count; last++) {
+        uint64_t sum = 0;
+
+        for (uint32_t first = last + 1; first-- > 0;) {
+            uint64_t window_ns = all[last].at_ns - all[first].at_ns + 1;
+
+            sum += all[first].units;
+            assert_true(sum <= nr_limit_bound(&rush->conf, window_ns + rush->late_ns));
+        }
+    }
+}
+
+static void test_no_window_holds_more_than_the_bound(void **state)
+{
     (void)state;
-    for (size_t i = 0; i < NR_COUNT(algorithms); i++) {
-        struct crowd crowd = {.conf = conf_of(algorithms[i], 100)};
+    for (uint32_t round = 0; round < RUSHES * 6; round++) {
+        enum nr_limit_algorithm algorithm = (enum nr_limit_algorithm)(round % 6);
+        static struct rush rush;
+        pthread_t threads[THREADS];
 
-        crowd.limiter = limiter_of(algorithms[i], 1000, 100, 0);
-        run_crowd(&crowd);
-        for (int phase = 0; phase < PHASES; phase++)
-            assert_int_equal(crowd.admitted[phase], phase == 0 ? 100 : 25);
-        nr_limiter_unref(crowd.limiter);
+        memset(&rush, 0, sizeof(rush));
+        rush.seed = round;
+        rush.clock_ns = 100 * S;
+        rush.conf = conf_of(algorithm, 20 + round % 50);
+        rush.limiter = limiter_of(algorithm, 1000, rush.conf.limit, 0);
+        for (int i = 0; i < THREADS; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, hurry, &rush), 0);
+        for (int i = 0; i < THREADS; i++)
+            assert_int_equal(pthread_join(threads[i], NULL), 0);
+        for (uint32_t key = 0; key < RUSH_KEYS; key++)
+            windows_hold(&rush, key);
+        nr_limiter_unref(rush.limiter);
     }
 }
 
@@ -233,8 +340,8 @@ static void test_a_rate_set_by_hand_holds_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_log_is_exact),
-        cmocka_unit_test(test_buckets_are_exact),
+        cmocka_unit_test(test_every_algorithm_is_exact),
+        cmocka_unit_test(test_no_window_holds_more_than_the_bound),
         cmocka_unit_test(test_a_hierarchy_is_exact),
         cmocka_unit_test(test_a_rate_set_by_hand_holds_at_once),
     };

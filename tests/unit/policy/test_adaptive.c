@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "../property.h"
 #include "base/random.h"
 #include "policy/adaptive.h"
 
@@ -134,7 +135,7 @@ static void forgets_bad_latency(void **state)
 
 static void any_schedule(void **state)
 {
-    for (uint64_t seed = 0; seed < 10000; seed++) {
+    PROPERTY_FOR_ANY (seed) {
         struct nr_random random;
         struct nr_adaptive_conf conf = nr_adaptive_conf_default;
         struct nr_adaptive a;
@@ -178,7 +179,7 @@ int main(void)
         cmocka_unit_test(errors_are_one_event_per_window),
         cmocka_unit_test(finds_the_capacity_and_comes_back),
         cmocka_unit_test(forgets_bad_latency),
-        cmocka_unit_test(any_schedule),
+        property_test(any_schedule),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

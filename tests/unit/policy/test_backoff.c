@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "../property.h"
 #include "policy/backoff.h"
 
 #define MS ((uint64_t)1000000)
@@ -119,20 +120,22 @@ static void a_pause_fits_or_is_not_begun(void **state)
  * time. */
 static void any_configuration(void **state)
 {
-    struct nr_random random;
+    PROPERTY_FOR_ANY (seed) {
+        uint64_t left_ns, pause_ns, backoff_ns, after_ns;
+        struct nr_backoff_conf conf;
+        struct nr_random random;
+        uint32_t n;
 
-    nr_random_init(&random, 2);
-    for (int i = 0; i < 10000; i++) {
-        struct nr_backoff_conf conf = {
+        nr_random_init(&random, seed);
+        conf = (struct nr_backoff_conf){
             .base_ns = nr_random_u64(&random) >> (3 + nr_random_below(&random, 60)),
             .factor = 20 * nr_random_unit(&random),
             .max_ns = 1 + (nr_random_u64(&random) >> (3 + nr_random_below(&random, 60))),
             .jitter = (enum nr_backoff_jitter)nr_random_below(&random, 3),
         };
-        uint32_t n = (uint32_t)nr_random_u64(&random) >> nr_random_below(&random, 32);
-        uint64_t left_ns = nr_random_u64(&random) >> nr_random_below(&random, 64), pause_ns;
-        uint64_t backoff_ns, after_ns = nr_random_below(&random, 2) * nr_random_below(&random, S);
-
+        n = (uint32_t)nr_random_u64(&random) >> nr_random_below(&random, 32);
+        left_ns = nr_random_u64(&random) >> nr_random_below(&random, 64);
+        after_ns = nr_random_below(&random, 2) * nr_random_below(&random, S);
         backoff_ns = nr_backoff_ns(&conf, n, &random);
         assert_true(backoff_ns <= 2 * conf.max_ns);
         if (!nr_backoff_within(backoff_ns, after_ns, left_ns, &pause_ns))
@@ -148,7 +151,7 @@ int main(void)
         cmocka_unit_test(the_pause_lies_between),
         cmocka_unit_test(retry_after_is_digits),
         cmocka_unit_test(a_pause_fits_or_is_not_begun),
-        cmocka_unit_test(any_configuration),
+        property_test(any_configuration),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

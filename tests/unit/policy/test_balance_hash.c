@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../property.h"
 #include "policy/balance_hash.h"
 
 enum { HOSTS = 10, CALLS = 1000000 };
@@ -178,6 +179,67 @@ static void hosts_that_are_down_are_passed(void **state)
     }
 }
 
+/* Any comings, goings, weights, calls and skips, over both tables: who is taken may be taken;
+ * nobody carries more than his share of the bound, unless all have reached theirs; and while
+ * nothing changes, a key has one place. */
+static void any_schedule(void **state)
+{
+    struct bench benches[2];
+    uint64_t overflows = 0;
+
+    bench_init(&benches[0], NR_HASH_MAGLEV);
+    bench_init(&benches[1], NR_HASH_RING);
+    PROPERTY_FOR_ANY (seed) {
+        struct bench *b = &benches[seed % 2];
+        uint32_t bound_pct = seed % 3 == 0 ? 0 : 100 + (uint32_t)(seed % 100);
+        struct nr_random random;
+
+        nr_random_init(&random, seed);
+        b->in_flight = 0;
+        for (uint32_t i = 0; i < HOSTS; i++)
+            b->hosts[i] = (struct nr_balance_host){
+                .weight = 1 + (uint32_t)nr_random_below(&random, seed % 5 ? 1 : 1000),
+                .up = nr_random_below(&random, 4) > 0};
+        nr_balance_init(&b->set, b->hosts, HOSTS);
+        for (int step = 0; step < 100; step++) {
+            uint64_t key = nr_random_below(&random, 2) * nr_random_below(&random, 5);
+            uint64_t skip = step % 4 ? 0 : nr_random_u64(&random) & nr_random_u64(&random);
+            uint32_t host = pick(b, key, skip, bound_pct), other, may = 0;
+            uint64_t calls = (uint64_t)b->in_flight + 1, few = NR_BALANCE_BOUND_FREE * HOSTS;
+
+            calls = calls > few ? calls : few;
+            for (uint32_t i = 0; i < HOSTS; i++)
+                may += nr_balance_takes(&b->hosts[i], i, skip);
+            assert_int_equal(host != NR_BALANCE_NONE, may > 0);
+            assert_int_equal(pick(b, key, skip, 0) != NR_BALANCE_NONE, may > 0);
+            if (host == NR_BALANCE_NONE)
+                continue;
+            assert_true(nr_balance_takes(&b->hosts[host], host, skip));
+            if (bound_pct > 0 && skip == 0) {
+                /* ceil(bound × calls × weight / all) */
+                uint64_t part = bound_pct * calls * b->hosts[host].weight;
+                uint64_t whole = 100 * b->set.weight_up;
+
+                assert_true(b->hosts[host].in_flight + 1u <= (part + whole - 1) / whole);
+                overflows += host != pick(b, key, 0, 0);
+            } else if (bound_pct == 0) {
+                assert_int_equal(pick(b, key, skip, 0), host);
+            }
+            begin(b, host);
+            other = (uint32_t)nr_random_below(&random, HOSTS);
+            if (step % 2 == 0 && b->hosts[other].in_flight > 0) {
+                b->hosts[other].in_flight--;
+                b->in_flight--;
+            }
+            if (step % 30 == 29)
+                nr_balance_mark(&b->set, other, !b->hosts[other].up);
+        }
+    }
+    property_covers(overflows, 1000);
+    free(benches[0].memory);
+    free(benches[1].memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +249,7 @@ int main(void)
         cmocka_unit_test(a_few_calls_stay_together),
         cmocka_unit_test(a_light_host_overflows_sooner),
         cmocka_unit_test(hosts_that_are_down_are_passed),
+        property_test(any_schedule),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

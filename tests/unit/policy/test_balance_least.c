@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "../property.h"
 #include "policy/balance.h"
 
 enum { HOSTS = 6 };
@@ -71,13 +72,12 @@ static void an_idle_service_spreads_by_weight(void **state)
 /* Any schedule of begins and ends: the one taken has the least load of those that may be taken. */
 static void never_a_busier_one(void **state)
 {
-    struct nr_random random;
-
-    nr_random_init(&random, 3);
-    for (int round = 0; round < 10000; round++) {
+    PROPERTY_FOR_ANY (seed) {
         uint32_t weights[HOSTS];
+        struct nr_random random;
         struct bench b;
 
+        nr_random_init(&random, seed);
         for (int i = 0; i < HOSTS; i++)
             weights[i] = 1 + (uint32_t)nr_random_below(&random, 4);
         bench_init(&b, weights, HOSTS);
@@ -111,7 +111,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_least_loaded_for_its_weight),
         cmocka_unit_test(an_idle_service_spreads_by_weight),
-        cmocka_unit_test(never_a_busier_one),
+        property_test(never_a_busier_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

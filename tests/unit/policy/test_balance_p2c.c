@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "../property.h"
 #include "policy/balance.h"
 
 enum { HOSTS = 6 };
@@ -133,6 +134,43 @@ static void latency_rises_at_once_and_falls_with_time(void **state)
     assert_true(nr_balance_cost(&b.hosts[0], b.now_ns) < cost / 10);
 }
 
+/* Source: Linkerd's load (tower, peak_ewma.rs, default_decay and compound_decay), whose second of
+ * decay is ten here: 10 ms are between 9 and 10 after a tenth of it, between 8 and 9 after two; an
+ * answer slower than the average replaces it, times one more than what is in flight; afterwards it
+ * fades. */
+static void loads_as_published(void **state)
+{
+    struct bench b;
+    float cost;
+
+    bench_init(&b, (uint32_t[]){1}, 1);
+    nr_balance_observe(&b.hosts[0], b.now_ns, 10 * MS, true);
+    assert_true(nr_balance_cost(&b.hosts[0], b.now_ns) == 10e6f);
+    cost = nr_balance_cost(&b.hosts[0], b.now_ns + S);
+    assert_true(9e6f < cost && cost < 10e6f);
+    cost = nr_balance_cost(&b.hosts[0], b.now_ns + 2 * S);
+    assert_true(8e6f < cost && cost < 9e6f);
+
+    bench_init(&b, (uint32_t[]){1}, 1);
+    nr_balance_observe(&b.hosts[0], b.now_ns, 20 * MS, true);
+    b.now_ns += S;
+    b.hosts[0].in_flight = 1;
+    assert_true(nr_balance_cost(&b.hosts[0], b.now_ns) > 20e6f);
+    b.now_ns += S;
+    b.hosts[0].in_flight = 2;
+    assert_true(nr_balance_cost(&b.hosts[0], b.now_ns) > 40e6f);
+    b.now_ns += S; /* the first was slow, the second is still out */
+    b.hosts[0].in_flight = 1;
+    nr_balance_observe(&b.hosts[0], b.now_ns, 2 * S, true);
+    assert_true(nr_balance_cost(&b.hosts[0], b.now_ns) == 4e9f);
+    b.now_ns += S; /* as slow as the first */
+    b.hosts[0].in_flight = 0;
+    nr_balance_observe(&b.hosts[0], b.now_ns, 2 * S, true);
+    assert_true(nr_balance_cost(&b.hosts[0], b.now_ns) == 2e9f);
+    assert_true(nr_balance_cost(&b.hosts[0], b.now_ns + 10 * S) < 1e9f);
+    assert_true(nr_balance_cost(&b.hosts[0], b.now_ns + 110 * S) < 10e6f); /* there: 1 */
+}
+
 /* The failure that Linkerd's users met: an instance that answers errors within 100 µs looks like
  * the best of all to a balancer that only knows latency and in-flight. */
 static void fast_errors_attract_nothing(void **state)
@@ -176,16 +214,15 @@ static void a_new_host_is_tried_but_not_flooded(void **state)
 
 static void nothing_overflows_and_only_takable_hosts_are_taken(void **state)
 {
-    struct nr_random random;
-
-    nr_random_init(&random, 11);
-    for (int round = 0; round < 10000; round++) {
-        uint32_t count = 1 + (uint32_t)nr_random_below(&random, HOSTS);
-        uint32_t weights[HOSTS];
+    PROPERTY_FOR_ANY (seed) {
+        uint32_t weights[HOSTS], count;
+        struct nr_random random;
         struct bench b;
 
+        nr_random_init(&random, seed);
+        count = 1 + (uint32_t)nr_random_below(&random, HOSTS);
         for (uint32_t i = 0; i < count; i++)
-            weights[i] = round % 2 ? 1 : 1 + (uint32_t)nr_random_below(&random, 100);
+            weights[i] = seed % 2 ? 1 : 1 + (uint32_t)nr_random_below(&random, 100);
         bench_init(&b, weights, count);
         for (int step = 0; step < 20; step++) {
             uint64_t skip = step % 3 ? 0 : nr_random_u64(&random);
@@ -220,10 +257,11 @@ int main(void)
         cmocka_unit_test(equals_share_equally_and_by_weight),
         cmocka_unit_test(the_cheaper_of_two),
         cmocka_unit_test(latency_rises_at_once_and_falls_with_time),
+        cmocka_unit_test(loads_as_published),
         cmocka_unit_test(fast_errors_attract_nothing),
         cmocka_unit_test(an_instance_that_was_good_and_now_fails_is_left),
         cmocka_unit_test(a_new_host_is_tried_but_not_flooded),
-        cmocka_unit_test(nothing_overflows_and_only_takable_hosts_are_taken),
+        property_test(nothing_overflows_and_only_takable_hosts_are_taken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../property.h"
 #include "policy/balance.h"
 
 enum { HOSTS = 6, PICKS = 1000000 };
@@ -75,11 +76,48 @@ static void nobody_to_take(void **state)
     assert_true(nr_balance_pick_random(&b.set, 0, &b.random) == NR_BALANCE_NONE);
 }
 
+/* Any weights, comings, goings and skips: somebody is taken exactly if somebody may be, never who
+ * is down, skipped or excepted. */
+static void any_schedule(void **state)
+{
+    PROPERTY_FOR_ANY (seed) {
+        uint32_t weights[HOSTS], count;
+        struct bench b;
+
+        nr_random_init(&b.random, seed);
+        count = 1 + (uint32_t)nr_random_below(&b.random, HOSTS);
+        for (uint32_t i = 0; i < count; i++)
+            weights[i] = 1 + (uint32_t)nr_random_below(&b.random, seed % 2 ? 1 : 1000);
+        bench_init(&b, weights, count);
+        nr_random_init(&b.random, ~seed);
+        for (int step = 0; step < 30; step++) {
+            uint64_t skip = step % 3 ? 0 : nr_random_u64(&b.random) & nr_random_u64(&b.random);
+            uint32_t except = (uint32_t)nr_random_below(&b.random, count), host, may = 0,
+                     others = 0;
+
+            if (step % 5 == 4)
+                nr_balance_mark(&b.set, except, !b.hosts[except].up);
+            for (uint32_t i = 0; i < count; i++) {
+                may += nr_balance_takes(&b.hosts[i], i, skip);
+                others += nr_balance_takes(&b.hosts[i], i, skip) && i != except;
+            }
+            host = nr_balance_pick_random(&b.set, skip, &b.random);
+            assert_int_equal(host != NR_BALANCE_NONE, may > 0);
+            assert_true(may == 0 || nr_balance_takes(&b.hosts[host], host, skip));
+            host = nr_balance_draw(&b.set, skip, except, &b.random);
+            assert_int_equal(host != NR_BALANCE_NONE, others > 0);
+            assert_true(others == 0 ||
+                        (host != except && nr_balance_takes(&b.hosts[host], host, skip)));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_million_picks_follow_the_weights),
         cmocka_unit_test(nobody_to_take),
+        property_test(any_schedule),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../property.h"
 #include "policy/balance.h"
+#include "policy/breaker.h"
 
 enum { HOSTS = 8 };
 
@@ -66,6 +68,50 @@ static void nobody_to_take(void **state)
     assert_int_equal(b.set.up, 0);
 }
 
+/* Source: nginx-tests, upstream.t: 30 requests on two peers are answered 15 to 15; when each third
+ * request to the first breaks and is repeated on the other, and 3 failures within 10 s take a peer
+ * out for 10 s, 6 to 24. Here a breaker per instance takes it out. */
+static void two_peers_as_published(void **state)
+{
+    static const struct nr_breaker_conf three_in_ten_s = {.window = NR_BREAKER_BY_TIME,
+                                                          .size = 10,
+                                                          .failures = 3,
+                                                          .open_ns = 10000000000,
+                                                          .slow_ns = 1000000000};
+    static const uint32_t expected[][2] = {{15, 15}, {6, 24}};
+
+    for (uint32_t flaky = 0; flaky < 2; flaky++) {
+        uint32_t answered[2] = {0}, asked = 0;
+        struct nr_breaker breakers[2];
+        struct nr_random random;
+        struct bench b;
+
+        nr_random_init(&random, 1);
+        bench_init(&b, (uint32_t[]){1, 1}, 2);
+        for (int i = 0; i < 2; i++)
+            nr_breaker_init(&breakers[i], 1);
+        for (int request = 0; request < 30; request++) {
+            uint64_t skip = 0;
+            bool done = false;
+
+            while (!done) {
+                uint32_t host = nr_balance_pick_rr(&b.set, skip), ticket;
+
+                assert_int_not_equal(host, NR_BALANCE_NONE);
+                skip |= (uint64_t)1 << host;
+                if (nr_breaker_allow(&breakers[host], &three_in_ten_s, 1, &random, &ticket) !=
+                    NR_BREAKER_PASS)
+                    continue;
+                done = flaky == 0 || host != 0 || ++asked % 3 != 0;
+                nr_breaker_report(&breakers[host], &three_in_ten_s, ticket, 1, &random,
+                                  done ? NR_BREAKER_OK : NR_BREAKER_FAILED, 0);
+                answered[host] += done;
+            }
+        }
+        assert_memory_equal(answered, expected[flaky], sizeof(answered));
+    }
+}
+
 /* A host that comes back is neither flooded nor kept waiting. */
 static void a_host_that_returns_takes_its_share_at_once(void **state)
 {
@@ -92,14 +138,13 @@ static void a_host_that_returns_takes_its_share_at_once(void **state)
  * and skipping or losing hosts on the way never takes a wrong one or lets credits run away. */
 static void shares_are_exact_for_any_weights(void **state)
 {
-    struct nr_random random;
-
-    nr_random_init(&random, 7);
-    for (int round = 0; round < 10000; round++) {
-        uint32_t weights[HOSTS], taken[HOSTS] = {0}, total = 0;
-        uint32_t count = 1 + (uint32_t)nr_random_below(&random, HOSTS);
+    PROPERTY_FOR_ANY (seed) {
+        uint32_t weights[HOSTS], taken[HOSTS] = {0}, total = 0, count;
+        struct nr_random random;
         struct bench b;
 
+        nr_random_init(&random, seed);
+        count = 1 + (uint32_t)nr_random_below(&random, HOSTS);
         for (uint32_t i = 0; i < count; i++)
             total += weights[i] = 1 + (uint32_t)nr_random_below(&random, 9);
         bench_init(&b, weights, count);
@@ -133,9 +178,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(orders_as_published),
+        cmocka_unit_test(two_peers_as_published),
         cmocka_unit_test(nobody_to_take),
         cmocka_unit_test(a_host_that_returns_takes_its_share_at_once),
-        cmocka_unit_test(shares_are_exact_for_any_weights),
+        property_test(shares_are_exact_for_any_weights),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

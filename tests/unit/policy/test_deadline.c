@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "../property.h"
 #include "base/random.h"
 #include "policy/deadline.h"
 
@@ -64,14 +65,15 @@ static void one_request_spends_its_time(void **state)
 
 static void whatever_is_asked_nothing_runs_past_it(void **state)
 {
-    struct nr_random random;
+    PROPERTY_FOR_ANY (seed) {
+        uint64_t i = seed, now, before;
+        struct nr_random random;
+        struct nr_deadline d;
 
-    nr_random_init(&random, 1);
-    for (int i = 0; i < 10000; i++) {
-        uint64_t now = nr_random_u64(&random) >> 1;
-        struct nr_deadline d = nr_deadline_start(now, nr_random_u64(&random) >> (i % 64));
-        uint64_t before = d.at_ns;
-
+        nr_random_init(&random, seed);
+        now = nr_random_u64(&random) >> 1;
+        d = nr_deadline_start(now, nr_random_u64(&random) >> (i % 64));
+        before = d.at_ns;
         nr_deadline_tighten(&d, nr_random_u64(&random) >> (i % 63));
         assert_true(d.at_ns <= before);
         for (int j = 0; j < 4; j++) {
@@ -91,7 +93,7 @@ int main(void)
         cmocka_unit_test(the_least_of_all_parties_wins),
         cmocka_unit_test(without_any_limit_it_never_comes),
         cmocka_unit_test(one_request_spends_its_time),
-        cmocka_unit_test(whatever_is_asked_nothing_runs_past_it),
+        property_test(whatever_is_asked_nothing_runs_past_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

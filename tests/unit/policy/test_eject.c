@@ -4,8 +4,11 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "../property.h"
 #include "policy/eject.h"
 
 #define MS ((uint64_t)1000000)
@@ -95,6 +98,28 @@ static void ejections_grow_and_are_forgiven(void **state)
     assert_int_equal(w.hosts[0].until_ns - w.now_ns, 60 * S);
 }
 
+/* Source: Envoy, outlier_detection_impl_test.cc: five 500s after a good answer eject, an interval
+ * at 9,999 ms lets nobody back, one at 30,001 ms does, and the row begins anew. */
+static void an_ejection_as_published(void **state)
+{
+    struct world w;
+    uint64_t start_ns;
+
+    begin(&w, 2);
+    start_ns = w.now_ns;
+    assert_false(answers(&w, 0, "x.xxxx"));
+    assert_true(answers(&w, 0, "x"));
+    w.now_ns = start_ns + 9999 * MS;
+    assert_int_equal(nr_eject_tick(&w.e, &w.conf, w.now_ns, &w.random), 0);
+    assert_true(w.hosts[0].ejected);
+    w.now_ns = start_ns + 30001 * MS;
+    assert_int_equal(nr_eject_tick(&w.e, &w.conf, w.now_ns, &w.random), 1);
+    assert_false(w.hosts[0].ejected);
+    assert_false(answers(&w, 0, "xxxx"));
+    w.now_ns = start_ns + 40000 * MS;
+    assert_true(answers(&w, 0, "x"));
+}
+
 /* Source: Envoy: 10 %, but at least one. Here also: never the last. */
 static void the_share(void **state)
 {
@@ -123,7 +148,8 @@ static const struct {
     int ejected; /* -1: nobody */
     enum nr_eject_why why;
 } outlier_rows[] = {
-    /* rates 1 1 1 1 0.5: mean 0.9, σ 0.2, limit 0.52 */
+    /* Source: Envoy, outlier_detection_impl_test.cc: rates 100 100 100 100 50 %: mean 90 %, σ 20 %,
+     * threshold 52 % with 1.9. */
     {"half fail on one of five",
      5,
      {{100, 100, 10}, {100, 100, 10}, {100, 50, 10}, {100, 100, 10}, {100, 100, 10}},
@@ -217,57 +243,232 @@ static void outliers(void **state)
     }
 }
 
+/* ---- any schedule, against a model that keeps every answer of the interval */
+
+enum { ANSWERS_MAX = 300 };
+
+struct model {
+    struct {
+        uint32_t host;
+        bool good;
+        uint64_t us;
+    } answers[ANSWERS_MAX];
+    uint32_t count;
+    uint32_t run[HOSTS_MAX], run_gateway[HOSTS_MAX], times[HOSTS_MAX];
+    bool out[HOSTS_MAX];
+    uint32_t out_count;
+    uint32_t by[NR_EJECT_BY_LATENCY + 1];
+};
+
+struct sums {
+    uint32_t calls, good;
+    uint64_t us; /* mean latency of the good ones, rounded up; 0: too few */
+    double rate; /* -1: too few calls */
+};
+
+static struct sums sums_of(const struct model *m, const struct nr_eject_conf *conf, uint32_t host)
+{
+    struct sums sums = {.rate = -1};
+    uint64_t us = 0;
+
+    for (uint32_t i = 0; i < m->count; i++) {
+        if (m->answers[i].host != host)
+            continue;
+        sums.calls++;
+        sums.good += m->answers[i].good;
+        us += m->answers[i].good ? m->answers[i].us : 0;
+    }
+    if (sums.calls > 0 && sums.calls >= conf->calls_min)
+        sums.rate = (double)sums.good / sums.calls;
+    if (sums.good > 0 && sums.good >= conf->calls_min)
+        sums.us = us / sums.good + 1;
+    return sums;
+}
+
+static bool may_go(const struct world *w, const struct model *m)
+{
+    uint32_t most = (uint32_t)(w->conf.share * w->e.count + 1e-9);
+
+    return m->out_count < (most > 1 ? most : 1) && m->out_count + 1 < w->e.count;
+}
+
+static void goes(struct world *w, struct model *m, uint32_t host, enum nr_eject_why why)
+{
+    uint64_t base_ns = w->conf.base_ns * ++m->times[host];
+    uint64_t lasts_ns = w->hosts[host].until_ns - w->now_ns;
+
+    base_ns = base_ns < w->conf.max_ns ? base_ns : w->conf.max_ns;
+    assert_true(lasts_ns + 1 >= base_ns);
+    assert_true((double)lasts_ns <= (double)base_ns * (1 + w->conf.jitter));
+    assert_int_equal(w->hosts[host].why, why);
+    m->out[host] = true;
+    m->out_count++;
+    m->by[why]++;
+}
+
+static void any_answer(struct world *w, struct model *m)
+{
+    enum nr_eject_result result = (enum nr_eject_result)nr_random_below(&w->random, 3);
+    uint32_t host = (uint32_t)nr_random_below(&w->random, w->e.count);
+    uint64_t took_ns = nr_random_below(&w->random, host % 3 == 0 ? 4 * S : S);
+    enum nr_eject_why why = NR_EJECT_NOT;
+    bool ejected = nr_eject_report(&w->e, &w->conf, host, w->now_ns, &w->random, result, took_ns);
+
+    if (!m->out[host]) {
+        m->answers[m->count].host = host;
+        m->answers[m->count].good = result == NR_EJECT_OK;
+        m->answers[m->count++].us = took_ns / 1000;
+        m->run[host] = result == NR_EJECT_OK ? 0 : m->run[host] + 1;
+        m->run_gateway[host] = result == NR_EJECT_GATEWAY ? m->run_gateway[host] + 1 : 0;
+        if (w->conf.consecutive_5xx > 0 && m->run[host] >= w->conf.consecutive_5xx)
+            why = NR_EJECT_BY_5XX;
+        if (w->conf.consecutive_gateway > 0 && m->run_gateway[host] >= w->conf.consecutive_gateway)
+            why = NR_EJECT_BY_GATEWAY;
+        if (result == NR_EJECT_OK || !may_go(w, m))
+            why = NR_EJECT_NOT;
+    }
+    assert_int_equal(ejected, why != NR_EJECT_NOT);
+    if (ejected)
+        goes(w, m, host, why);
+}
+
+static double rate_limit(const struct world *w, const struct model *m)
+{
+    double sum = 0, squares = 0;
+    uint32_t n = 0;
+
+    for (uint32_t h = 0; h < w->e.count; h++) {
+        double rate = sums_of(m, &w->conf, h).rate;
+
+        n += rate >= 0;
+        sum += rate >= 0 ? rate : 0;
+    }
+    if (n == 0 || n < w->conf.hosts_min)
+        return -1;
+    for (uint32_t h = 0; h < w->e.count; h++) {
+        double rate = sums_of(m, &w->conf, h).rate;
+
+        squares += rate >= 0 ? (rate - sum / n) * (rate - sum / n) : 0;
+    }
+    return sum / n - w->conf.rate_sigmas * sqrt(squares / n);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double latency_limit_us(const struct world *w, const struct model *m)
+{
+    double least = (double)w->conf.latency_least_ns / 1000, limit;
+    uint64_t all[HOSTS_MAX];
+    uint32_t n = 0;
+
+    for (uint32_t h = 0; h < w->e.count; h++) {
+        all[n] = sums_of(m, &w->conf, h).us;
+        n += all[n] > 0;
+    }
+    if (n == 0 || n < w->conf.hosts_min)
+        return 1e18;
+    qsort(all, n, sizeof(all[0]), by_size);
+    limit = w->conf.latency_factor * (double)all[(n - 1) / 2];
+    return limit < least ? least : limit;
+}
+
+/* The worst by rate, else the slowest, of those that are in. */
+static uint32_t worst(const struct world *w, const struct model *m, double rate_min, double us_max,
+                      enum nr_eject_why *ret_why)
+{
+    uint32_t bad = HOSTS_MAX, slow = HOSTS_MAX;
+
+    for (uint32_t h = 0; h < w->e.count; h++) {
+        struct sums sums = sums_of(m, &w->conf, h);
+
+        if (m->out[h])
+            continue;
+        if (sums.rate >= 0 && sums.rate < rate_min &&
+            (bad == HOSTS_MAX || sums.rate < sums_of(m, &w->conf, bad).rate))
+            bad = h;
+        if ((double)sums.us > floor(us_max) &&
+            (slow == HOSTS_MAX || sums.us > sums_of(m, &w->conf, slow).us))
+            slow = h;
+    }
+    *ret_why = bad < HOSTS_MAX ? NR_EJECT_BY_RATE : NR_EJECT_BY_LATENCY;
+    return bad < HOSTS_MAX ? bad : slow;
+}
+
+static void interval_ends(struct world *w, struct model *m)
+{
+    double rate_min = rate_limit(w, m), us_max = latency_limit_us(w, m);
+    struct nr_eject_host before[HOSTS_MAX];
+    uint32_t changed, expected = 0, host;
+    enum nr_eject_why why;
+
+    memcpy(before, w->hosts, sizeof(before));
+    changed = nr_eject_tick(&w->e, &w->conf, w->now_ns, &w->random);
+    for (uint32_t h = 0; h < w->e.count; h++) {
+        if (!m->out[h]) {
+            m->times[h] -= m->times[h] > 0;
+        } else if (w->now_ns >= before[h].until_ns) { /* back at the first tick after its time */
+            m->out[h] = false;
+            m->out_count--;
+            m->run[h] = m->run_gateway[h] = 0;
+            expected++;
+        }
+    }
+    while ((host = worst(w, m, rate_min, us_max, &why)) < HOSTS_MAX && may_go(w, m)) {
+        goes(w, m, host, why);
+        expected++;
+    }
+    assert_int_equal(changed, expected);
+    m->count = 0;
+}
+
 static void any_schedule(void **state)
 {
-    uint32_t ejections = 0;
+    uint64_t by[NR_EJECT_BY_LATENCY + 1] = {0};
 
-    for (uint64_t seed = 0; seed < 10000; seed++) {
+    PROPERTY_FOR_ANY (seed) {
+        struct model m = {.count = 0};
         struct world w;
-        uint32_t hosts, most;
 
         begin(&w, 1);
         nr_random_init(&w.random, seed);
-        hosts = 1 + (uint32_t)nr_random_below(&w.random, HOSTS_MAX);
-        nr_eject_init(&w.e, w.hosts, hosts);
+        nr_eject_init(&w.e, w.hosts, 1 + (uint32_t)nr_random_below(&w.random, HOSTS_MAX));
         w.conf.share = nr_random_unit(&w.random);
         w.conf.jitter = nr_random_unit(&w.random);
         w.conf.calls_min = (uint32_t)nr_random_below(&w.random, 10);
         w.conf.hosts_min = (uint32_t)nr_random_below(&w.random, 6);
-        most = (uint32_t)(w.conf.share * hosts + 1e-9);
-        most = most < 1 ? 1 : most;
-        most = most > hosts - 1 ? hosts - 1 : most;
-        for (int i = 0; i < 300; i++) {
-            uint32_t h = (uint32_t)nr_random_below(&w.random, hosts), out = 0;
-
+        w.conf.rate_sigmas = 0.5 + 2 * nr_random_unit(&w.random);
+        w.conf.latency_factor = 1 + 2 * nr_random_unit(&w.random);
+        for (int i = 0; i < ANSWERS_MAX; i++) {
             w.now_ns += nr_random_below(&w.random, S);
-            if (nr_random_below(&w.random, 20) == 0) {
-                nr_eject_tick(&w.e, &w.conf, w.now_ns, &w.random);
-                for (uint32_t o = 0; o < hosts; o++) /* nobody is forgotten */
-                    assert_true(!w.hosts[o].ejected || w.hosts[o].until_ns > w.now_ns);
-            } else if (nr_eject_report(&w.e, &w.conf, h, w.now_ns, &w.random,
-                                       (enum nr_eject_result)nr_random_below(&w.random, 3),
-                                       nr_random_below(&w.random, S))) {
-                double lasts = (double)(w.hosts[h].until_ns - w.now_ns);
-                double base = 30e9 * w.hosts[h].times < 300e9 ? 30e9 * w.hosts[h].times : 300e9;
-
-                ejections++;
-                assert_true(lasts >= base - 1 && lasts <= base * (1 + w.conf.jitter));
-            }
-            for (uint32_t o = 0; o < hosts; o++)
-                out += w.hosts[o].ejected;
-            assert_int_equal(w.e.ejected, out);
-            assert_true(out <= most);
+            if (nr_random_below(&w.random, 20) == 0)
+                interval_ends(&w, &m);
+            else
+                any_answer(&w, &m);
+            assert_int_equal(w.e.ejected, m.out_count);
+            for (uint32_t h = 0; h < w.e.count; h++)
+                assert_int_equal(w.hosts[h].ejected, m.out[h]);
         }
+        for (int why = 0; why <= NR_EJECT_BY_LATENCY; why++)
+            by[why] += m.by[why];
     }
-    assert_true(ejections > 5000);
+    for (int why = NR_EJECT_BY_5XX; why <= NR_EJECT_BY_LATENCY; why++)
+        property_covers(by[why], 100);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_row_of_failures), cmocka_unit_test(ejections_grow_and_are_forgiven),
-        cmocka_unit_test(the_share),         cmocka_unit_test(outliers),
-        cmocka_unit_test(any_schedule),
+        cmocka_unit_test(a_row_of_failures),
+        cmocka_unit_test(ejections_grow_and_are_forgiven),
+        cmocka_unit_test(an_ejection_as_published),
+        cmocka_unit_test(the_share),
+        cmocka_unit_test(outliers),
+        property_test(any_schedule),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "../property.h"
 #include "policy/health.h"
 
 static const struct nr_health_rule rule = {
@@ -48,16 +49,16 @@ static void rise_2_fall_3(void **state)
 /* Any results: the state differs from a result's verdict only while a streak is too short. */
 static void changes_need_exactly_the_streak(void **state)
 {
-    struct nr_random random;
-
-    nr_random_init(&random, 5);
-    for (int round = 0; round < 10000; round++) {
-        struct nr_health_rule r = {.rise = (uint32_t)nr_random_below(&random, 5),
-                                   .fall = (uint32_t)nr_random_below(&random, 5)};
+    PROPERTY_FOR_ANY (seed) {
         struct nr_health_track track;
+        struct nr_health_rule r = {0};
+        struct nr_random random;
         uint32_t run = 0;
         bool last = false;
 
+        nr_random_init(&random, seed);
+        r.rise = (uint32_t)nr_random_below(&random, 5);
+        r.fall = (uint32_t)nr_random_below(&random, 5);
         nr_health_track_init(&track);
         for (int i = 0; i < 30; i++) {
             bool ok = nr_random_below(&random, 3) > 0;
@@ -102,7 +103,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rise_2_fall_3),
-        cmocka_unit_test(changes_need_exactly_the_streak),
+        property_test(changes_need_exactly_the_streak),
         cmocka_unit_test(pauses_are_spread_over_the_jitter),
     };
 

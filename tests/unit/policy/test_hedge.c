@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
+#include "../property.h"
 #include "base/random.h"
 #include "policy/deadline.h"
 #include "policy/hedge.h"
@@ -113,7 +114,7 @@ static int compare(const void *a, const void *b)
 /* Any latencies: the moment is at or after the true quantile, and at most 25 % (and 1 µs) after. */
 static void never_earlier_than_the_quantile(void **state)
 {
-    for (uint64_t seed = 0; seed < 10000; seed++) {
+    PROPERTY_FOR_ANY (seed) {
         struct nr_hedge_conf conf = {.least_ns = 0, .minimum = 64, .window = 1000};
         struct nr_random random;
         struct nr_hedge hedge;
@@ -143,7 +144,7 @@ int main(void)
         cmocka_unit_test(decisions),
         cmocka_unit_test(what_is_late_follows_the_service),
         cmocka_unit_test(the_median_of_two_is_the_first),
-        cmocka_unit_test(never_earlier_than_the_quantile),
+        property_test(never_earlier_than_the_quantile),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "../property.h"
 #include "base/compiler.h"
 #include "limit_schedule.h"
 
@@ -96,13 +97,12 @@ static void a_cost_per_level(void **state)
  * byte, and what is left of each falls by its cost. */
 static void all_or_nothing_in_any_schedule(void **state)
 {
-    struct nr_random random;
-
-    nr_random_init(&random, 41);
-    for (int round = 0; round < 10000; round++) {
+    PROPERTY_FOR_ANY (seed) {
+        struct nr_random random;
         struct world w = {0};
         uint64_t now_ns = S;
 
+        nr_random_init(&random, seed);
         for (int i = 0; i < 30; i++) {
             uint32_t cost = 1 + (uint32_t)nr_random_below(&random, 4);
             struct world before = w;
@@ -193,7 +193,7 @@ int main(void)
         cmocka_unit_test(a_refusal_by_one_costs_nothing_elsewhere),
         cmocka_unit_test(of_several_refusals_the_longest_is_told),
         cmocka_unit_test(a_cost_per_level),
-        cmocka_unit_test(all_or_nothing_in_any_schedule),
+        property_test(all_or_nothing_in_any_schedule),
         cmocka_unit_test(what_a_configuration_may_be),
         cmocka_unit_test(at_the_edges),
     };

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "../property.h"
 #include "limit_rows.h"
 #include "limit_schedule.h"
 
@@ -57,7 +58,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_quota),
         cmocka_unit_test(twice_the_limit_at_the_turn),
-        cmocka_unit_test(any_schedule),
+        property_test(any_schedule),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

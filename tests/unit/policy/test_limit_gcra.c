@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "../property.h"
 #include "limit_rows.h"
 #include "limit_schedule.h"
 
@@ -103,7 +104,7 @@ int main(void)
         cmocka_unit_test(redis_rate),
         cmocka_unit_test(a_rate_that_does_not_divide),
         cmocka_unit_test(a_change_of_tier),
-        cmocka_unit_test(any_schedule),
+        property_test(any_schedule),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "../property.h"
 #include "limit_rows.h"
 #include "limit_schedule.h"
 
@@ -88,15 +89,15 @@ static void no_line(void **state)
 /* Whatever comes in: with smooth_after 0 requests leave at least one interval apart, in order. */
 static void what_comes_out_is_smooth(void **state)
 {
-    struct nr_random random;
-
-    nr_random_init(&random, 21);
-    for (int round = 0; round < 10000; round++) {
-        struct nr_limit_conf conf = limit_conf_random(&random, NR_LIMIT_LEAKY_BUCKET);
-        uint64_t interval_ns = conf.period_ns / conf.limit;
+    PROPERTY_FOR_ANY (seed) {
+        struct nr_random random;
+        struct nr_limit_conf conf;
         union nr_limit_state s = {0};
-        uint64_t now_ns = S, leaves_ns = 0;
+        uint64_t now_ns = S, leaves_ns = 0, interval_ns;
 
+        nr_random_init(&random, seed);
+        conf = limit_conf_random(&random, NR_LIMIT_LEAKY_BUCKET);
+        interval_ns = conf.period_ns / conf.limit;
         conf.smooth_after = 0;
         for (int i = 0; i < 50; i++) {
             struct nr_limit_verdict v;
@@ -120,8 +121,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nginx_nodelay), cmocka_unit_test(who_waits),
-        cmocka_unit_test(no_line),       cmocka_unit_test(what_comes_out_is_smooth),
-        cmocka_unit_test(any_schedule),
+        cmocka_unit_test(no_line),       property_test(what_comes_out_is_smooth),
+        property_test(any_schedule),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "../property.h"
 #include "limit_rows.h"
 #include "limit_schedule.h"
 
@@ -59,15 +60,15 @@ static void as_counted_by_hand(void **state)
 {
     static const struct nr_limit_conf conf = {
         .algorithm = NR_LIMIT_SLIDING_LOG, .limit = 5, .period_ns = 100, .log_units = 5};
-    struct nr_random random;
 
-    nr_random_init(&random, 31);
-    for (int round = 0; round < 10000; round++) {
+    PROPERTY_FOR_ANY (seed) {
+        struct nr_random random;
         struct limit_room room = {0};
         uint64_t used_at[60];
         uint32_t used = 0;
         uint64_t now_ns = 1000;
 
+        nr_random_init(&random, seed);
         for (int i = 0; i < 60; i++) {
             struct nr_limit_verdict v;
             uint32_t alive = 0;
@@ -92,8 +93,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exactly_a_hundred_in_any_minute),
         cmocka_unit_test(the_ring_and_the_tiers),
-        cmocka_unit_test(as_counted_by_hand),
-        cmocka_unit_test(any_schedule),
+        property_test(as_counted_by_hand),
+        property_test(any_schedule),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

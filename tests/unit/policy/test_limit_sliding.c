@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "../property.h"
 #include "limit_rows.h"
 #include "limit_schedule.h"
 
@@ -75,7 +76,7 @@ int main(void)
         cmocka_unit_test(the_share_of_the_window_before),
         cmocka_unit_test(until_one_has_faded),
         cmocka_unit_test(turning_over),
-        cmocka_unit_test(any_schedule),
+        property_test(any_schedule),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,8 @@
 
 #include <cmocka.h>
 
+#include "../property.h"
+#include "base/random.h"
 #include "policy/retry.h"
 
 #define S ((uint64_t)1000000000)
@@ -88,11 +90,55 @@ static void never_unsafe(void **state)
     }
 }
 
+/* Any life of a request: facts drawn anew for each failure, as many times as it is repeated. It is
+ * never sent more often than `attempts_max`, never behind its deadline, and never twice when that
+ * could be seen; and each refusal has a reason. */
+static void any_life(void **state)
+{
+    PROPERTY_FOR_ANY (seed) {
+        struct nr_random random;
+        uint32_t most, sent = 1;
+        uint64_t left_ns;
+
+        nr_random_init(&random, seed);
+        most = (uint32_t)nr_random_below(&random, 6);
+        left_ns = nr_random_below(&random, 20) * NR_RETRY_LEFT_NS_MIN / 2;
+        for (;;) {
+            uint64_t bits = nr_random_u64(&random) & nr_random_u64(&random);
+            struct nr_retry_facts facts = {.attempts = sent,
+                                           .attempts_max = most,
+                                           .left_ns = left_ns,
+                                           .listed = !(bits & 1),
+                                           .idempotent = !(bits & 2),
+                                           .maybe_processed = nr_random_below(&random, 2) == 0,
+                                           .committed = bits & 4,
+                                           .body_lost = bits & 8,
+                                           .overloaded = bits & 16,
+                                           .budget_spent = bits & 32};
+            uint16_t flag = 0;
+            enum nr_retry_verdict verdict = nr_retry_decide(&facts, &flag);
+
+            assert_int_equal(flag != 0, verdict == NR_RETRY_NO);
+            assert_int_equal(flag & (flag - 1), 0); /* one reason */
+            if (verdict != NR_RETRY_GO)
+                break;
+            assert_true(facts.listed && !facts.committed && !facts.body_lost);
+            assert_true(facts.idempotent || !facts.maybe_processed);
+            assert_true(!facts.overloaded && !facts.budget_spent);
+            assert_true(left_ns >= NR_RETRY_LEFT_NS_MIN);
+            sent++;
+            assert_true(sent <= most);
+            left_ns -= nr_random_below(&random, left_ns);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verdicts),
         cmocka_unit_test(never_unsafe),
+        property_test(any_life),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

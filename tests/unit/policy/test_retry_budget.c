@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "../property.h"
 #include "base/random.h"
 #include "policy/retry_budget.h"
 
@@ -86,7 +87,7 @@ static void check_bound(const struct nr_retry_budget_conf *conf, const uint64_t 
 
 static void never_beyond_the_bound(void **state)
 {
-    for (uint64_t seed = 0; seed < 10000; seed++) {
+    PROPERTY_FOR_ANY (seed) {
         struct nr_retry_budget_conf conf;
         struct nr_retry_budget budget;
         struct nr_random random;
@@ -134,6 +135,46 @@ static void a_storm_is_bounded(void **state)
     assert_in_range(repeats, 6300 - 10, 6310);
 }
 
+/* Source: Finagle, RetryBudgetTest: 10,000 requests in one instant, each of which wants a repeat:
+ * their share of it, give or take one, and what is free. A second of the free part stands here for
+ * Finagle's reserve of its whole time. */
+static void shares_as_published(void **state)
+{
+    static const struct nr_retry_budget_conf rows[] = {
+        {0.1, 0},  {0.5, 0},   {0.25, 0},   {0.75, 0}, {0.99, 0}, {0.999, 0}, {0.9999, 0},
+        {0.01, 0}, {0.001, 0}, {0.0001, 0}, {0, 10},   {0, 5},    {0.1, 10},  {0.5, 5},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        double expected = 10000 * rows[i].ratio + rows[i].min_per_s;
+        struct nr_retry_budget budget;
+        uint32_t repeats = 0;
+
+        nr_retry_budget_init(&budget, &rows[i], 50 * S);
+        assert_int_equal(nr_retry_budget_left(&budget, &rows[i], 50 * S), rows[i].min_per_s);
+        for (int n = 0; n < 10000; n++) {
+            nr_retry_budget_request(&budget, &rows[i], 50 * S);
+            if (nr_retry_budget_take(&budget, &rows[i], 50 * S))
+                repeats++;
+            else
+                assert_int_equal(nr_retry_budget_left(&budget, &rows[i], 50 * S), 0);
+        }
+        assert_true(repeats >= expected - 1 && repeats <= expected + 1);
+    }
+}
+
+static void two_for_each_request(void **state)
+{
+    static const struct nr_retry_budget_conf conf = {.ratio = 2, .min_per_s = 0};
+    struct nr_retry_budget budget;
+
+    nr_retry_budget_init(&budget, &conf, S);
+    assert_false(nr_retry_budget_take(&budget, &conf, S));
+    for (int n = 0; n < 10000; n++)
+        nr_retry_budget_request(&budget, &conf, S);
+    assert_int_equal(nr_retry_budget_left(&budget, &conf, S), 20000);
+}
+
 static void a_reload_may_shrink_it(void **state)
 {
     struct nr_retry_budget_conf big = {.ratio = 0, .min_per_s = 1000};
@@ -150,8 +191,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stories),
-        cmocka_unit_test(never_beyond_the_bound),
+        property_test(never_beyond_the_bound),
         cmocka_unit_test(a_storm_is_bounded),
+        cmocka_unit_test(shares_as_published),
+        cmocka_unit_test(two_for_each_request),
         cmocka_unit_test(a_reload_may_shrink_it),
     };
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../property.h"
 #include "base/random.h"
 #include "policy/select.h"
 
@@ -131,21 +132,21 @@ static void weights_count_not_heads(void **state)
  * anybody healthy may be used, somebody takes; and with one tier all shares are whole. */
 static void sound_for_any_hosts(void **state)
 {
-    struct nr_random random;
-
-    nr_random_init(&random, 5);
-    for (int round = 0; round < 100000; round++) {
-        const struct nr_select_rule rule = {
-            .over_pct = round % 5 == 0 ? 0 : 100 + (uint32_t)nr_random_below(&random, 100),
-            .panic_pct = (uint32_t)nr_random_below(&random, 101),
-            .zone_pct = (uint32_t)nr_random_below(&random, 101),
-            .zones = round % 2 == 0};
-        uint32_t count = 1 + (uint32_t)nr_random_below(&random, HOSTS);
-        uint64_t tiers = 1 + nr_random_below(&random, NR_TIERS_MAX);
+    PROPERTY_FOR_ANY (seed) {
+        struct nr_select_rule rule = {.zones = seed % 2 == 0};
+        struct nr_random random;
+        uint32_t count;
+        uint64_t tiers;
         bool some_healthy = false, some_take = false;
         struct nr_select_host hosts[HOSTS];
         struct nr_select_result result;
 
+        nr_random_init(&random, seed);
+        rule.over_pct = seed % 5 == 0 ? 0 : 100 + (uint32_t)nr_random_below(&random, 100);
+        rule.panic_pct = (uint32_t)nr_random_below(&random, 101);
+        rule.zone_pct = (uint32_t)nr_random_below(&random, 101);
+        count = 1 + (uint32_t)nr_random_below(&random, HOSTS);
+        tiers = 1 + nr_random_below(&random, NR_TIERS_MAX);
         for (uint32_t h = 0; h < count; h++) {
             hosts[h] =
                 (struct nr_select_host){.weight = (uint32_t)nr_random_below(&random, 4) * 500,
@@ -175,7 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(told_as_stories),
         cmocka_unit_test(weights_count_not_heads),
-        cmocka_unit_test(sound_for_any_hosts),
+        property_test(sound_for_any_hosts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "../property.h"
 #include "base/random.h"
 #include "policy/shed.h"
 
@@ -90,7 +91,7 @@ static void any_schedule(void **state)
 {
     const struct nr_shed_conf *conf = &nr_shed_conf_default;
 
-    for (uint64_t seed = 0; seed < 10000; seed++) {
+    PROPERTY_FOR_ANY (seed) {
         struct nr_random random;
         struct nr_shed shed;
         uint64_t now_ns = 0, changed_ns = 0;
@@ -130,7 +131,7 @@ int main(void)
         cmocka_unit_test(a_sale_begins_and_ends),
         cmocka_unit_test(who_is_let_in),
         cmocka_unit_test(an_older_moment_changes_nothing),
-        cmocka_unit_test(any_schedule),
+        property_test(any_schedule),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -155,15 +155,15 @@ static uint32_t hold(struct nr_roster *roster, struct place *place)
 static void forget_oldest(struct nr_roster *roster)
 {
     static const char nothing[NR_ROSTER_TEXT_BYTES];
-    struct place *oldest = NULL;
+    struct place *oldest = place_of(roster, 0);
 
-    for (uint32_t i = 0; i < roster->count; i++) {
+    for (uint32_t i = 1; i < roster->count; i++) {
         struct place *place = place_of(roster, i);
 
-        if (place->left != 0 && (oldest == NULL || place->left < oldest->left))
+        if (place->left != 0 && (oldest->left == 0 || place->left < oldest->left))
             oldest = place;
     }
-    nr_assert(oldest != NULL);
+    nr_assert(oldest->left != 0);
     oldest->left = 0;
     oldest->past = (oldest->past + 1) & 0xffff;
     write_place(oldest, NR_ID_NONE, nothing);

@@ -117,6 +117,15 @@ struct nr_record {
 
 _Static_assert(sizeof(struct nr_record) == 256, "four cache lines");
 
+/* Whose instance an attempt was made on. */
+static inline uint32_t nr_record_service_of(const struct nr_record *record,
+                                            const struct nr_record_attempt *attempt)
+{
+    return attempt->hop == 0 || attempt->hop > NR_RECORD_HOPS
+               ? record->service
+               : record->fallbacks[attempt->hop - 1] - 1;
+}
+
 /* What only lives as long as the request, for those who format it now (the access log). */
 struct nr_head;
 struct nr_record_view {

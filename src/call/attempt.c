@@ -25,11 +25,16 @@ static void note_start(struct nr_call *c)
 {
     struct nr_attempt *a = &c->attempt;
 
-    c->record->service = nr_service_id(c->service);
+    if (nr_likely(c->hop == 0))
+        c->record->service = nr_service_id(c->service);
+    if (c->record->attempt_count == 0)
+        c->first_start_ns = a->started_ns;
     if (c->record->attempt_count < UINT8_MAX)
         c->record->attempt_count++;
-    *nr_attempt_slot(c) = (struct nr_record_attempt){
-        .instance = a->name, .start_us = US(a->started_ns - c->record->start_ns)};
+    *nr_attempt_slot(c) =
+        (struct nr_record_attempt){.instance = a->name,
+                                   .start_us = US(a->started_ns - c->record->start_ns),
+                                   .hop = c->hop & 3u};
 }
 
 void nr_attempt_note(struct nr_call *c, enum nr_attempt_result result)
@@ -307,8 +312,6 @@ enum nr_attempt_start nr_attempt_start(struct nr_call *c, int *ret_reason)
     }
     c->stage = NR_CALL_ATTEMPT;
     c->attempts++;
-    if (c->attempts == 1)
-        c->first_start_ns = now_ns;
     if (instance < 64)
         c->tried |= (uint64_t)1 << instance;
     *a = (struct nr_attempt){

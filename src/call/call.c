@@ -21,11 +21,25 @@ void nr_call_finish(struct nr_call *c, enum nr_end end)
     c->x.events->end(&c->x, end);
 }
 
+void nr_call_fail(struct nr_call *c, enum nr_end end)
+{
+    if (nr_unlikely(nr_stand_in_is_there(c)) && nr_stand_in_ask(c))
+        return;
+    if (c->first_reason != NR_REASON_NONE) { /* nobody else's failure is more to the point */
+        c->reason = c->first_reason;
+        c->wait_ns = c->first_wait_ns;
+    }
+    nr_call_finish(c, end);
+}
+
 static void end_now(struct nr_op *op)
 {
     struct nr_call *c = nr_container_of(op, struct nr_call, end_op);
 
-    nr_call_finish(c, c->end);
+    if (c->over)
+        nr_call_finish(c, c->end);
+    else
+        nr_call_fail(c, c->end);
 }
 
 static const struct nr_op_kind end_kind = {end_now, "call.end"};
@@ -120,7 +134,7 @@ static size_t send_body(struct nr_exchange *x, struct nr_span bytes, bool ended)
     struct nr_call *c = call_of(x);
     size_t taken;
 
-    if (c->over || c->stage == NR_CALL_ENDING)
+    if (c->over)
         return bytes.len;
     if (!takes_body(c)) {
         if (bytes.len == 0 && ended)
@@ -145,7 +159,7 @@ static void send_trailers(struct nr_exchange *x, const struct nr_head *trailers)
 {
     struct nr_call *c = call_of(x);
 
-    if (c->over || c->stage == NR_CALL_ENDING)
+    if (c->over)
         return;
     c->replay.trailers = nr_head_dup(trailers, c->x.arena);
     c->replay.ended = true;
@@ -226,10 +240,12 @@ static bool may_need_body_again(const struct nr_call *c)
     return !c->ended_at_open && nr_repeat_is_safe(c);
 }
 
-/* Without retries only a connection that had gone stale is made up for. */
+/* Without retries, and without another service, only a connection that had gone stale is made up
+ * for. */
 static void keep_no_more_than_needed(struct nr_call *c)
 {
-    if (c->conf->retry.attempts <= 1 && !c->attempt.up->reused && !c->attempt.struck)
+    if (c->conf->retry.attempts <= 1 && !c->attempt.up->reused && !c->attempt.struck &&
+        !nr_stand_in_is_there(c))
         c->replay.keep = false;
 }
 
@@ -262,11 +278,13 @@ struct nr_exchange *nr_call_open(struct nr_io *io, const struct nr_call_conf *co
     c->record = conf->record;
     c->budget = conf->budget;
     c->faults = conf->faults;
+    c->stand_in = conf->stand_in;
     c->deadline = conf->deadline;
     c->key = conf->key;
     c->has_key = conf->has_key;
     c->ended_at_open = conf->ended;
     c->no_fallback = conf->no_fallback;
+    c->hop = conf->hop;
     nr_timer_init(&c->timer, &timer_kind);
     nr_op_init(&c->end_op, &end_kind);
     nr_queue_init(c);

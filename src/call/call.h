@@ -24,6 +24,9 @@
  * Faults on purpose strike attempts behind breaker and balancer, as if the chosen instance behaved
  * so (fault.c): the policies see no difference, and the record tells it.
  *
+ * A service whose fallback is another service is stood in for by it when it has no answer
+ * (stand_in.c): with a chain, attempts and circuits of its own, within the same deadline.
+ *
  * Events reach the owner only from the attempt that is answered: 1xx heads are passed on as they
  * come, and the first final head commits the call. */
 #ifndef NR_CALL_CALL_H
@@ -43,7 +46,7 @@ struct nr_call_budget {
 };
 
 /* A fault on purpose, and on which service it strikes; NULL: on the one that the call was opened
- * for, whichever that is. */
+ * for, but on none that stands in. */
 struct nr_call_fault {
     const struct nr_fault_conf *conf;
     const struct nr_service *service;
@@ -59,6 +62,15 @@ struct nr_call_faults {
     void (*slow)(struct nr_call_faults *faults, const struct nr_rate *bandwidth);
 };
 
+/* Another service that is asked in place of one that has no answer. */
+struct nr_call_next {
+    struct nr_service_pools *pools;
+    uint64_t key; /* this and the next ones as in nr_call_conf, for that service */
+    bool has_key;
+    bool no_fallback;
+    uint8_t hop;
+};
+
 struct nr_call_conf {
     struct nr_service_pools *pools;
     struct nr_head *head;   /* the request to send; the call may set deadline and attempt fields in
@@ -70,10 +82,15 @@ struct nr_call_conf {
     const struct nr_exchange_events *events;
     void *owner;
     struct nr_call_faults *faults; /* lives as long as the call; NULL: none */
-    uint64_t key;                  /* for services that balance by one: see struct nr_pick */
+    /* The service has no answer, for this reason, and its fallback is another one: which? Called
+     * outside of verbs, at most NR_RECORD_HOPS times; false: none, after all. NULL: never asked. */
+    bool (*stand_in)(struct nr_exchange *call, enum nr_reason reason,
+                     struct nr_call_next *ret_next);
+    uint64_t key; /* for services that balance by one: see struct nr_pick */
     bool has_key;
     bool ended;       /* no request body follows */
     bool no_fallback; /* the last answer is passed on, though the service has a fallback */
+    uint8_t hop;      /* the service stands in, as which one: see struct nr_record_attempt */
 };
 
 struct nr_call; /* allocated from conf->arena; everything inside it ends before the call's `end` */

@@ -138,7 +138,7 @@ struct strike {
 
 static bool strikes(struct nr_call *c, const struct nr_call_fault *fault)
 {
-    if (fault->service != NULL && fault->service != c->service)
+    if (fault->service == NULL ? c->hop > 0 : fault->service != c->service)
         return false;
     return fault->conf->share >= 1 || nr_random_unit(nr_io_random(c->io)) < fault->conf->share;
 }

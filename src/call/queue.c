@@ -17,7 +17,7 @@ static void note(struct nr_call *c)
 static void fail(struct nr_call *c, enum nr_reason reason, enum nr_end end)
 {
     c->reason = reason;
-    nr_call_finish(c, end);
+    nr_call_fail(c, end);
 }
 
 static void decided(struct nr_op *op)

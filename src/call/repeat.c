@@ -168,10 +168,11 @@ void nr_repeat_failed(struct nr_call *c, struct nr_exchange *up, enum nr_end end
     c->attempt.up = NULL;
     c->reason = failure.reason;
     c->fresh = up->reused;
+    c->processed |= processed;
     if (decide(c, &facts, 0))
         nr_repeat_go_on(c, end);
     else
-        nr_call_finish(c, end);
+        nr_call_fail(c, end);
 }
 
 /* ---- an answer ---- */
@@ -213,6 +214,14 @@ static void discard(struct nr_call *c, uint16_t status, bool ended)
     nr_call_bound(c);
 }
 
+/* Something better than this last answer? */
+static bool fallback_waits(struct nr_call *c)
+{
+    if (c->conf->fallback == NULL || c->no_fallback)
+        return false;
+    return !nr_stand_in_is_there(c) || nr_stand_in_may(c);
+}
+
 bool nr_repeat_instead_of(struct nr_call *c, struct nr_head *head, bool ended)
 {
     uint64_t on = c->conf->retry.on & nr_retry_on_status(head->status);
@@ -229,7 +238,8 @@ bool nr_repeat_instead_of(struct nr_call *c, struct nr_head *head, bool ended)
         discard(c, head->status, ended);
         return true;
     }
-    if (c->conf->fallback != NULL && !c->no_fallback && head->status >= 500) {
+    c->processed = true;
+    if (head->status >= 500 && fallback_waits(c)) {
         c->gives_up = true;
         c->reason = NR_REASON_UPSTREAM_ERROR;
         discard(c, head->status, ended);
@@ -280,7 +290,7 @@ static void start(struct nr_call *c, enum nr_end end)
     }
     if (c->reason == NR_REASON_NONE)
         c->reason = (enum nr_reason)reason;
-    nr_call_finish(c, end);
+    nr_call_fail(c, end);
 }
 
 void nr_repeat_go_on(struct nr_call *c, enum nr_end end)
@@ -289,7 +299,7 @@ void nr_repeat_go_on(struct nr_call *c, enum nr_end end)
 
     c->attempt.up = NULL;
     if (c->gives_up) {
-        nr_call_finish(c, end);
+        nr_call_fail(c, end);
         return;
     }
     if (now_ns >= c->resume_at_ns) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* state.h - one call: its life (call.c), its present attempt (attempt.c), whether a failed one is
- * repeated (repeat.c), the body kept for that (replay.c) and what goes wrong on purpose (fault.c).
- * Internal to src/call.
+ * repeated (repeat.c), the body kept for that (replay.c), which service is asked instead
+ * (stand_in.c) and what goes wrong on purpose (fault.c). Internal to src/call.
  *
  *      open --no instance, no time------------------------------------.
  *        |                                                            v
@@ -11,7 +11,8 @@
  *              |  '-----------repeat at once-------------'  repeated
  *              '-- PAUSED <---repeat after back-off------'
  *
- *      Before the first attempt a call may be QUEUED for a permit.
+ *      Before the first attempt a call may be QUEUED for a permit. Where it would finish without an
+ *      answer, another service may stand in, and all begins anew with that.
  *
  *   1. There is at most one exchange upstream (attempt.up), and while it is there, nothing but its
  *      own `end` ends the call. So everything inside the call is over when the owner hears `end`,
@@ -112,6 +113,8 @@ struct nr_call {
     struct nr_record *record;
     struct nr_call_budget *budget;
     struct nr_call_faults *faults; /* NULL: none */
+    bool (*stand_in)(struct nr_exchange *call, enum nr_reason reason,
+                     struct nr_call_next *ret_next);
     struct nr_deadline deadline;
     struct nr_timer timer;
     struct nr_op end_op; /* brings `end` where no exchange upstream does */
@@ -122,13 +125,16 @@ struct nr_call {
     uint64_t first_start_ns;
     uint64_t tried; /* instances, as nr_service_pick wants them */
     uint64_t key;
-    uint64_t wait_ns; /* see nr_call_wait_ns */
-    uint32_t attempts;
-    uint32_t pauses;       /* back-offs so far */
+    uint64_t wait_ns;      /* see nr_call_wait_ns */
+    uint32_t attempts;     /* on the present service */
+    uint32_t pauses;       /* back-offs so far, likewise */
     uint64_t resume_at_ns; /* a repeat is decided: not before */
     uint64_t paused_ns;    /* PAUSED: since */
     enum nr_call_stage stage;
     enum nr_reason reason;
+    enum nr_reason first_reason; /* why the first service had no answer, once another stands in */
+    uint64_t first_wait_ns;
+    uint8_t hop; /* of the present service: see struct nr_record_attempt */
     bool has_key;
     bool ended_at_open;  /* no request body */
     bool no_fallback;    /* the last answer is passed on, whatever the service has */
@@ -140,6 +146,7 @@ struct nr_call {
     bool fresh;          /* the next attempt must not use a pooled connection */
     bool gives_up;       /* the discarded answer was the last: there is a fallback */
     bool came_as_repeat; /* whoever calls us is repeating already */
+    bool processed;      /* an instance may have acted on the request */
 };
 
 /* Pick an instance and start an attempt there. */
@@ -225,6 +232,20 @@ void nr_repeat_resume(struct nr_call *c);
 /* … or cut short: the ledger counts what has passed of it. */
 void nr_repeat_note_pause(struct nr_call *c);
 
+/* ---- stand_in.c ---- */
+
+/* Is another service configured to stand in? */
+static inline bool nr_stand_in_is_there(const struct nr_call *c)
+{
+    return c->conf->fallback != NULL && c->conf->fallback->service.len > 0 && !c->no_fallback;
+}
+
+/* May it be asked with this request? If not, the record says why. */
+bool nr_stand_in_may(struct nr_call *c);
+
+/* The service has no answer (c->reason): true if another one is asked now. */
+bool nr_stand_in_ask(struct nr_call *c);
+
 /* ---- fault.c ---- */
 
 /* The attempt has its instance: do faults strike? Then `up` is theirs, and they go on. */
@@ -234,6 +255,10 @@ bool nr_fault_strikes(struct nr_call *c);
 
 /* Arm the timer if what holds now is earlier than what it is armed for. */
 void nr_call_bound(struct nr_call *c);
+
+/* The present service has no answer (c->reason); nothing upstream is left. Another stands in, or it
+ * is the end. Never from inside a verb. */
+void nr_call_fail(struct nr_call *c, enum nr_end end);
 
 /* Last words to the owner, from an event of upstream's or the timer. Nothing upstream is left. */
 void nr_call_finish(struct nr_call *c, enum nr_end end);

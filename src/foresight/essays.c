@@ -71,6 +71,22 @@ static const struct nr_review_essay essays[] = {
                    "timeouts: { attempt: 2s }, retry: { attempts: 2 } }",
     },
     {
+        .code = "fallback-without-time",
+        .why =
+            "A service that stands in is asked within the deadline of the request. A service that "
+            "refuses leaves nearly all of it; one that is slow may use it up, and the fallback is "
+            "only good for half of all outages.",
+        .mend = "Let timeouts.attempt, times the attempts, end well before the deadline.",
+        .example = "gateway:\n"
+                   "  listen: [\":8080\"]\n"
+                   "  deadline: 5s\n"
+                   "  routes: [{ match: { path: \"/*\" }, service: orders }]\n"
+                   "services:\n"
+                   "  orders: { instances: [\"10.0.0.1:80\", \"10.0.1.1:80\"], health: /healthz,\n"
+                   "    timeouts: { attempt: 1s }, fallback: { service: archive } }\n"
+                   "  archive: { instances: [\"10.0.0.2:80\", \"10.0.1.2:80\"], health: /healthz }",
+    },
+    {
         .code = "idle-outlives-service",
         .why = "Both sides may close an idle connection. If the service does it first, a "
                "request can be on its way at that very moment: it meets a reset, and if it is "

@@ -169,6 +169,27 @@ static void put_service_answer(const struct nr_json *record, int status, struct 
         NR_STRBUF_LIT(to, "What to do: ask the service: its log has the same request id.\n");
 }
 
+/* The service whose answer it is, in place of the record's; empty: none. */
+static struct nr_span stood_in(const struct nr_json *record)
+{
+    const struct nr_json *fallback = nr_json_get(record, "stand_ins");
+    const struct nr_json *asked = nr_json_get(fallback, "services");
+    size_t count = nr_json_count(asked);
+
+    if (count == 0 || !nr_json_bool_value(nr_json_get(fallback, "answered")))
+        return (struct nr_span){"", 0};
+    return nr_json_text(nr_json_at(asked, count - 1));
+}
+
+static void put_stand_in(const struct nr_json *record, int status, struct nr_strbuf *to)
+{
+    NR_STRBUF_LIT(to, "Service '");
+    nr_explain_text(to, stood_in(record));
+    nr_strbuf_printf(to, "' answered %d in place of '", status);
+    nr_explain_text(to, text_of(record, "service"));
+    NR_STRBUF_LIT(to, "'. ");
+}
+
 static bool is_answered(const struct nr_json *attempt, int status)
 {
     return nr_span_eq(text_of(attempt, "result"), NR_SPAN("answered")) &&
@@ -195,6 +216,8 @@ static void put_whose_answer(const struct nr_json *record, int status, enum nr_r
         return;
     if (status == 499)
         NR_STRBUF_LIT(to, "Nobody got an answer. ");
+    else if (stood_in(record).len > 0)
+        put_stand_in(record, status, to);
     else if (nr_json_bool_value(nr_json_get(record, "fallback")))
         nr_strbuf_printf(to, "The fallback answered %d in place of the service. ", status);
     else if (broke_off(record, status, reason))

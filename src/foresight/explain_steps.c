@@ -132,16 +132,22 @@ struct nr_span nr_explain_result(const struct nr_json *attempt)
 
 static void put_attempt(const struct nr_json *attempt, int64_t number, struct nr_strbuf *to)
 {
-    static const char *const known[] = {
-        "instance", "result", "status", "fault", "start_ms", "took_ms", "reused_connection", NULL};
+    static const char *const known[] = {"instance", "service",  "result",  "status",
+                                        "fault",    "start_ms", "took_ms", "reused_connection",
+                                        NULL};
     struct nr_span instance = nr_json_text(nr_json_get(attempt, "instance"));
     struct nr_span fault = nr_json_text(nr_json_get(attempt, "fault"));
+    struct nr_span service = nr_json_text(nr_json_get(attempt, "service"));
     const struct nr_json *status = nr_json_get(attempt, "status");
     char name[32];
 
     snprintf(name, sizeof(name), "attempt %lld", (long long)number);
     begin(to, name);
     nr_explain_text(to, instance.len > 0 ? instance : NR_SPAN("an instance"));
+    if (service.len > 0) {
+        NR_STRBUF_LIT(to, " of ");
+        put_quoted(to, service);
+    }
     NR_STRBUF_LIT(to, " ");
     nr_explain_text(to, nr_explain_result(attempt));
     if (status != NULL)
@@ -208,6 +214,30 @@ static void put_attempts(const struct nr_json *record, const struct nr_json *val
         put_refused_repeat(record, all, to);
 }
 
+/* Who was asked in place of the service. */
+static void put_fallback(const struct nr_json *record, const struct nr_json *value,
+                         struct nr_strbuf *to)
+{
+    static const char *const known[] = {"services", "answered", NULL};
+    const struct nr_json *asked = nr_json_get(value, "services");
+    bool answered = nr_json_bool_value(nr_json_get(value, "answered"));
+    size_t count = nr_json_count(asked);
+
+    for (size_t i = 0; i < count; i++) {
+        begin(to, i == 0 ? "fallback" : "");
+        NR_STRBUF_LIT(to, "service ");
+        put_quoted(to, nr_json_text(nr_json_at(asked, i)));
+        NR_STRBUF_LIT(to, " was asked in place of ");
+        put_quoted(
+            to, nr_json_text(i == 0 ? nr_json_get(record, "service") : nr_json_at(asked, i - 1)));
+        nr_strbuf_printf(to, "%s",
+                         i + 1 == count && answered ? ", and answered" : ", and had no answer");
+        if (i + 1 == count)
+            put_remainder(value, known, to);
+        NR_STRBUF_LIT(to, "\n");
+    }
+}
+
 static void put_notes(const struct nr_json *record, const struct nr_json *value,
                       struct nr_strbuf *to)
 {
@@ -252,6 +282,7 @@ static const struct step steps[] = {
     {"attempts", "attempts", put_attempts},
     {"backoff_ms", "back-off", NULL},
     {"fallback", NULL, NULL},
+    {"stand_ins", "fallback", put_fallback},
     {"tunnel", "tunnel", put_tunnel},
     {"notes", "notes", put_notes},
 };

@@ -157,6 +157,32 @@ static void fit_attempts(const struct nr_config *config, const struct nr_route_c
                        fit == 1 ? "fits" : "fit");
 }
 
+/* What is left for the service that stands in when all attempts before it have taken their time? */
+static void leave_time(const struct nr_config *config, const struct nr_route_conf *route,
+                       const struct nr_service_conf *service, struct nr_check_finder *finder)
+{
+    struct nr_span stand_in = nr_service_stand_in(service);
+    uint64_t each_ns = service->timeouts.attempt_ns, need_ns = 0;
+
+    if (stand_in.len == 0 || route->deadline_ns == NR_CONF_NONE)
+        return;
+    for (uint32_t number = 1; number <= service->retry.attempts; number++)
+        need_ns += each_ns + (number == 1 ? 0 : pause_ns(service, number));
+    if (each_ns != 0 && need_ns < route->deadline_ns)
+        return;
+    nr_check_found(
+        finder, &service->fallback->at, "service",
+        "set timeouts.attempt so that all attempts take less than the deadline",
+        "when service '%s' is slow, its attempts take all of the deadline of route '%s', "
+        "%llums, and '%s' is never asked",
+        service->name.ptr, route->name.ptr, nr_review_ms(route->deadline_ns), stand_in.ptr);
+}
+
+static void find_late_stand_ins(const struct nr_config *config, struct nr_check_finder *finder)
+{
+    for_routes(config, finder, leave_time);
+}
+
 static void find_unfit(const struct nr_config *config, struct nr_check_finder *finder)
 {
     for_routes(config, finder, fit_attempts);
@@ -192,6 +218,8 @@ static const struct nr_check_rule rules[] = {
      find_inverted},
     {"attempts-beyond-deadline", NR_DIAG_ERROR,
      "All attempts and their back-off must fit into the deadline that contains them.", find_unfit},
+    {"fallback-without-time", NR_DIAG_WARNING,
+     "A service that stands in for another needs a part of the deadline.", find_late_stand_ins},
     {"idle-outlives-service", NR_DIAG_WARNING,
      "Idle connections kept for longer than the service itself keeps them.",
      find_stale_connections},

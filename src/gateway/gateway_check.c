@@ -18,6 +18,8 @@ static void find_unused(const struct nr_config *config, struct nr_check_finder *
             used = gateway->listen[j].tcp != NULL &&
                    nr_span_eq(gateway->listen[j].tcp->service, services->items[i].name);
         for (uint32_t j = 0; j < services->count && !used; j++)
+            used = nr_span_eq(nr_service_stand_in(&services->items[j]), services->items[i].name);
+        for (uint32_t j = 0; j < services->count && !used; j++)
             for (uint32_t k = 0; k < services->items[j].call_count && !used; k++)
                 used = nr_span_eq(services->items[j].calls[k], services->items[i].name);
         if (!used)

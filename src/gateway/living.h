@@ -71,6 +71,7 @@ struct nr_gateway_snapshot {
     struct nr_gateway_route *routes;
     struct nr_guards *guards; /* owned */
     struct nr_gateway_service **services;
+    uint32_t *stand_ins; /* per service: which one stands in for it; NR_ID_NONE: none */
     uint32_t service_count;
     struct nr_gateway_listener **listeners; /* as conf->listen; NULL: not opened yet */
 };

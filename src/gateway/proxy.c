@@ -67,7 +67,7 @@ static void finish_record(struct nr_request *request)
         view.host = nr_head_text(head, head->authority);
         view.user_agent = nr_head_get(head, NR_FIELD_USER_AGENT);
     }
-    if (request->pools != NULL)
+    if (request->pools != NULL && request->hops == 0) /* else it was written before the first hop */
         record->service = request->pools->service->id;
     worker->sink->done(worker->sink, record, &view);
 }
@@ -287,9 +287,9 @@ static void up_end(struct nr_exchange *up, enum nr_end end)
     request->up = NULL;
     if (!request->down_over && !request->answer_passed && !request->local_answer) {
         if (!request->head_sent) {
+            pump_request(request); /* first: a connection whose request is read can be kept */
             if (!nr_fallback_answer(request, reason))
                 nr_problem_call(request, up);
-            pump_request(request);
         } else {
             if (!request->tunnel)
                 request->record.reason = (uint16_t)reason;
@@ -304,6 +304,21 @@ static void up_end(struct nr_exchange *up, enum nr_end end)
 
 static const struct nr_exchange_events up_events = {
     .head = up_head,
+    .body = up_body,
+    .trailers = up_trailers,
+    .writable = up_writable,
+    .end = up_end,
+};
+
+static void stand_in_head(struct nr_exchange *up, struct nr_head *head, bool ended)
+{
+    if (head->status >= 200 || head->status == 101)
+        nr_fallback_stood_in(up->owner, head);
+    up_head(up, head, ended);
+}
+
+const struct nr_exchange_events nr_proxy_stand_in_events = {
+    .head = stand_in_head,
     .body = up_body,
     .trailers = up_trailers,
     .writable = up_writable,
@@ -405,6 +420,8 @@ static void answer_options(struct nr_request *request)
 void nr_proxy_choose(struct nr_request *request, uint32_t service)
 {
     request->pools = request->view->pools[service];
+    request->service = service;
+    request->asked = service;
     request->record.service = request->pools->service->id;
 }
 
@@ -484,9 +501,11 @@ static void go_on(struct nr_request *request)
                          .deadline = request->deadline,
                          .record = &request->record,
                          .budget = &request->port->worker->budget,
-                         .events = &up_events,
+                         .events = request->hops > 0 ? &nr_proxy_stand_in_events : &up_events,
                          .owner = request,
                          .faults = request->faults,
+                         .stand_in = nr_fallback_ask,
+                         .hop = request->hops,
                          .key = key,
                          .has_key = keyed,
                          .ended = request->request_passed,

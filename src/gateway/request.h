@@ -39,6 +39,10 @@ struct nr_request {
     struct nr_span path; /* as received, before a prefix was stripped */
     struct nr_record record;
     uint64_t body_bytes_max;
+    uint32_t service;                 /* in the view: the one that was chosen */
+    uint32_t asked;                   /* … and the one that is asked: it may stand in */
+    uint8_t hops;                     /* how often that has changed */
+    uint16_t fell_for;                /* enum nr_reason: why it first did */
     const struct nr_plan *plan;       /* of the route; NULL: none, or no route yet */
     struct nr_hold *hold;             /* it waits for its turn; NULL: it doesn't */
     struct nr_call_faults *faults;    /* that may strike its attempts; NULL: none */
@@ -106,6 +110,16 @@ bool nr_fallback_answer(struct nr_request *request, enum nr_reason reason);
 
 /* The same without a call, because an operator says so. False: nothing is answered. */
 bool nr_fallback_by_hand(struct nr_request *request);
+
+/* For the call: the service whose fallback is another one has no answer. */
+bool nr_fallback_ask(struct nr_exchange *call, enum nr_reason reason,
+                     struct nr_call_next *ret_next);
+
+/* The head of its answer is there. */
+void nr_fallback_stood_in(struct nr_request *request, struct nr_head *head);
+
+/* What the call tells from then on. */
+extern const struct nr_exchange_events nr_proxy_stand_in_events;
 
 /* The same for a call that brought no answer, whose reason goes into the record. */
 void nr_problem_call(struct nr_request *request, const struct nr_exchange *call);

@@ -131,6 +131,19 @@ static enum nr_code make_services(struct nr_gateway_snapshot *snapshot,
     return NR_OK;
 }
 
+static void find_stand_ins(struct nr_gateway_snapshot *snapshot)
+{
+    const struct nr_services_conf *conf = nr_services_conf_of(snapshot->config);
+
+    snapshot->stand_ins = zeroed(conf->count, sizeof(*snapshot->stand_ins));
+    for (uint32_t i = 0; i < conf->count; i++) {
+        struct nr_span name = nr_service_stand_in(&conf->items[i]);
+
+        snapshot->stand_ins[i] =
+            name.len == 0 ? NR_ID_NONE : (uint32_t)(nr_service_conf_find(conf, name) - conf->items);
+    }
+}
+
 /* ---- routes ---- */
 
 static void compare_routes(const struct nr_gateway_conf *conf, const struct nr_gateway_conf *before,
@@ -191,6 +204,7 @@ enum nr_code nr_snapshot_new(struct nr_config *config, const struct nr_gateway_s
         nr_snapshot_unref(snapshot);
         return err->code;
     }
+    find_stand_ins(snapshot);
     snapshot->table = nr_routes_new(config);
     snapshot->router = snapshot->table->router;
     snapshot->routes = snapshot->table->items;
@@ -219,6 +233,7 @@ void nr_snapshot_unref(struct nr_gateway_snapshot *snapshot)
     for (uint32_t i = 0; i < snapshot->conf->listen_count; i++)
         nr_gateway_listener_unref(snapshot->listeners[i]);
     free(snapshot->services);
+    free(snapshot->stand_ins);
     free(snapshot->listeners);
     nr_routes_free(snapshot->table);
     nr_guards_free(snapshot->guards);

@@ -110,7 +110,8 @@ static struct nr_span instance_of(const struct nr_observe_names *names,
 
     if (kept == 0)
         return NR_SPAN("");
-    return nr_names_instance(names, record->service, record->attempts[kept - 1].instance, to);
+    return nr_names_instance(names, nr_record_service_of(record, &record->attempts[kept - 1]),
+                             record->attempts[kept - 1].instance, to);
 }
 
 /* The trace that the client says it belongs to; empty if there is none, or it is malformed.

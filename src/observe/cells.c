@@ -346,6 +346,16 @@ static void count_request(struct nr_cells *cells, const struct nr_record *record
         nr_cell_add(&cells->tunnels, 1);
 }
 
+/* The first attempt on a service that stands in repeats nothing. */
+static uint32_t repeats_of(const struct nr_record *record, uint32_t kept)
+{
+    uint32_t repeats = record->attempt_count - 1u;
+
+    for (uint32_t i = 1; i < kept; i++)
+        repeats -= record->attempts[i].hop != record->attempts[i - 1].hop;
+    return repeats;
+}
+
 void nr_cells_count(struct nr_cells *cells, const struct nr_record *record)
 {
     uint32_t kept =
@@ -356,9 +366,10 @@ void nr_cells_count(struct nr_cells *cells, const struct nr_record *record)
     else
         count_request(cells, record);
     for (uint32_t i = 0; i < kept; i++)
-        count_attempt(cells, record->service, &record->attempts[i]);
+        count_attempt(cells, nr_record_service_of(record, &record->attempts[i]),
+                      &record->attempts[i]);
     if (record->attempt_count > 1)
-        nr_cell_add(&cells->retries, record->attempt_count - 1u);
+        nr_cell_add(&cells->retries, repeats_of(record, kept));
     if (record->reason < NR_REASONS)
         nr_cell_add(&cells->reasons[record->reason], 1);
     if (record->reason == NR_REASON_BAD_REQUEST && record->refusal < NR_H1_REASONS)

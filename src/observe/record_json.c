@@ -42,6 +42,7 @@ static const struct {
     {NR_RECORD_RETRY_AFTER, "waited as long as the service's Retry-After said"},
     {NR_RECORD_PROBE, "an attempt was a probe of a half-open circuit"},
     {NR_RECORD_FALLBACK, "answered by the service's fallback"},
+    {NR_RECORD_NO_STAND_IN, "the service that is its fallback was not asked, for the same reason"},
     {NR_RECORD_WOULD_OPEN, "observed only: the circuit breaker would have refused"},
     {NR_RECORD_WOULD_QUEUE, "observed only: the bulkhead had no permit free"},
     {NR_RECORD_WOULD_EJECT, "observed only: went to an instance that would be ejected"},
@@ -88,11 +89,14 @@ static struct nr_json *attempts(const struct nr_observe_names *names,
 
     for (uint32_t i = 0; i < record->attempt_count && i < NR_RECORD_ATTEMPTS; i++) {
         const struct nr_record_attempt *attempt = &record->attempts[i];
+        uint32_t service = nr_record_service_of(record, attempt);
         struct nr_json *object = nr_json_object();
         char instance[NR_ROSTER_TEXT_BYTES];
 
         set_text(object, "instance",
-                 nr_names_instance(names, record->service, attempt->instance, instance));
+                 nr_names_instance(names, service, attempt->instance, instance));
+        if (attempt->hop != 0)
+            set_text(object, "service", nr_names_service(names, service));
         nr_json_set(object, "result",
                     nr_json_string(nr_span_of(nr_attempt_result_name(attempt->result))));
         if (attempt->status != 0)
@@ -131,6 +135,20 @@ static struct nr_json *limits(const struct nr_observe_names *names, const struct
     nr_json_set(object, "left", nr_json_integer(record->limit_left));
     nr_json_push(list, object);
     return list;
+}
+
+/* Which services were asked in place of the record's, and whether the last one's answer went out.
+ */
+static struct nr_json *stand_ins(const struct nr_observe_names *names,
+                                 const struct nr_record *record)
+{
+    struct nr_json *object = nr_json_object(), *asked = nr_json_array();
+
+    for (int i = 0; i < NR_RECORD_HOPS && record->fallbacks[i] != 0; i++)
+        nr_json_push(asked, nr_json_string(nr_names_service(names, record->fallbacks[i] - 1)));
+    nr_json_set(object, "services", asked);
+    nr_json_set(object, "answered", nr_json_bool((record->flags & NR_RECORD_STOOD_IN) != 0));
+    return object;
 }
 
 static void about_the_request(struct nr_json *object, const struct nr_record *record)
@@ -177,6 +195,8 @@ struct nr_json *nr_record_json(const struct nr_observe_names *names, const struc
     nr_json_set(object, "ledger", ledger(record));
     nr_json_set(object, "attempt_count", nr_json_integer(record->attempt_count));
     nr_json_set(object, "attempts", attempts(names, record));
+    if (record->fallbacks[0] != 0)
+        nr_json_set(object, "stand_ins", stand_ins(names, record));
     for (size_t i = 0; i < NR_COUNT(notes_of_flags); i++)
         if ((record->flags & notes_of_flags[i].flag) != 0)
             nr_json_push(notes, nr_json_string(nr_span_of(notes_of_flags[i].text)));

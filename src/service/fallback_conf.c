@@ -9,6 +9,8 @@
 #define AT(member) NR_SCHEMA_AT(struct nr_service_fallback_conf, member)
 
 static const struct nr_schema_field fallback_fields[] = {
+    {.name = "service", .type = NR_SCHEMA_STRING, AT(service), .min = "1", .max = "64",
+     .doc = "Another service that is asked instead, within the same deadline."},
     {.name = "status", .type = NR_SCHEMA_U32, AT(status), .value = "200", .min = "200", .max = "599",
      .doc = "Of the answer."},
     {.name = "json", .type = NR_SCHEMA_JSON, AT(json),
@@ -25,7 +27,14 @@ static void check_fallback(void *section, struct nr_arena *arena, struct nr_diag
 {
     const struct nr_service_fallback_conf *conf = section;
 
+    static const char *const own[] = {"status", "json", "body", "content_type"};
+
     (void)arena;
+    for (size_t i = 0; conf->service.len > 0 && i < NR_COUNT(own); i++)
+        if (nr_section_has(&conf->at, own[i]))
+            nr_section_error(&conf->at, own[i], diags, "fallback: { service: other }",
+                             "'service' and '%s' exclude each other: the other service answers",
+                             own[i]);
     if (conf->json != NULL && conf->body.len > 0)
         nr_section_error(&conf->at, NULL, diags, "fallback: { status: 200, json: { orders: [] } }",
                          "'json' and 'body' exclude each other");

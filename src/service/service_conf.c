@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/record.h"
 #include "codec/head.h"
 #include "config/text.h"
 
@@ -249,31 +250,70 @@ static const struct nr_schema service_schema = {
     .name_offset = offsetof(struct nr_service_conf, name), .check = check_service,
 };
 
-static void check_calls(const struct nr_config *config, struct nr_diags *diags)
+static void unknown_service(const struct nr_services_conf *services, const struct nr_section *at,
+                            const char *field, struct nr_span name, struct nr_diags *diags)
+{
+    struct nr_suggest suggest;
+
+    nr_suggest_init(&suggest, name);
+    for (uint32_t k = 0; k < services->count; k++)
+        nr_suggest_try(&suggest, services->items[k].name);
+    nr_section_error(at, field, diags, NULL, "unknown service '%s'%s", name.ptr,
+                     nr_suggest_text(&suggest, diags->arena));
+}
+
+static void check_calls(const struct nr_services_conf *services,
+                        const struct nr_service_conf *service, struct nr_diags *diags)
+{
+    for (uint32_t j = 0; j < service->call_count; j++)
+        if (nr_service_conf_find(services, service->calls[j]) == NULL)
+            unknown_service(services, &service->at, "calls", service->calls[j], diags);
+}
+
+/* Who stands in for whom, from this service on: no circle, and no more than a record can tell. */
+static void check_stand_ins(const struct nr_services_conf *services,
+                            const struct nr_service_conf *service, struct nr_diags *diags)
+{
+    const struct nr_service_conf *at = service;
+    struct nr_span chain = service->name, name = nr_service_stand_in(service);
+
+    if (name.len > 0 && nr_service_conf_find(services, name) == NULL) {
+        unknown_service(services, &service->fallback->at, "service", name, diags);
+        return;
+    }
+    for (uint32_t hop = 1; name.len > 0; hop++) {
+        at = nr_service_conf_find(services, name);
+        if (at == NULL)
+            return; /* said at the service that names it */
+        chain = nr_arena_printf(diags->arena, "%.*s -> %s", (int)chain.len, chain.ptr, name.ptr);
+        if (at == service || hop > NR_RECORD_HOPS) {
+            nr_section_error(&service->fallback->at, "service", diags,
+                             at == service ? "end it with an answer: fallback: { status: 200, … }"
+                                           : "at most two stand in, one after the other",
+                             at == service ? "services stand in for each other in a circle: %.*s"
+                                           : "too many services stand in one after the other: %.*s",
+                             (int)chain.len, chain.ptr);
+            return;
+        }
+        name = nr_service_stand_in(at);
+    }
+}
+
+static void check_services(const struct nr_config *config, struct nr_diags *diags)
 {
     const struct nr_services_conf *services = nr_services_conf_of(config);
 
-    for (uint32_t i = 0; i < services->count; i++)
-        for (uint32_t j = 0; j < services->items[i].call_count; j++) {
-            struct nr_span name = services->items[i].calls[j];
-            struct nr_suggest suggest;
-
-            if (nr_service_conf_find(services, name) != NULL)
-                continue;
-            nr_suggest_init(&suggest, name);
-            for (uint32_t k = 0; k < services->count; k++)
-                nr_suggest_try(&suggest, services->items[k].name);
-            nr_section_error(&services->items[i].at, "calls", diags, NULL,
-                             "unknown service '%s'%s", name.ptr,
-                             nr_suggest_text(&suggest, diags->arena));
-        }
+    for (uint32_t i = 0; i < services->count; i++) {
+        check_calls(services, &services->items[i], diags);
+        check_stand_ins(services, &services->items[i], diags);
+    }
 }
 
 const struct nr_schema_root nr_services_conf_root = {
     .field = {.name = "services", .type = NR_SCHEMA_MAP,
               NR_SCHEMA_MANY(struct nr_services_conf, items, count),
               .section = &service_schema, .doc = "The services that naru calls, by name."},
-    .bytes = sizeof(struct nr_services_conf), .check = check_calls,
+    .bytes = sizeof(struct nr_services_conf), .check = check_services,
 };
 
 static const struct nr_schema_field dns_fields[] = {

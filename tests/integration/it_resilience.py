@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happens to calls when a service fails: the stories over real sockets."""
 
+import signal
 import threading
 import time
 
 import upstream
-from harness import main, sanitized, test
+from harness import main, run_naru, sanitized, test
 
 
 def app(*ups, **more):
@@ -14,6 +15,13 @@ def app(*ups, **more):
 
 def record(naru, answer):
     return naru.record(answer.header("X-Request-Id"))
+
+
+def reload(t, naru, services):
+    applied = naru.stderr().count("configuration applied")
+    naru.write_config(sections={"services": services})
+    naru.signal(signal.SIGHUP)
+    t.eventually(lambda: naru.stderr().count("configuration applied") > applied, naru.stderr())
 
 
 @test("a 503 is made good on another instance, and the client never sees it")
@@ -150,6 +158,64 @@ def _(t):
     t.equal(record(naru, answer)["reason"], "circuit_open")
     state["status"] = 200
     t.eventually(lambda: naru.request("GET", "/").body == b"paid", "the service again")
+
+
+@test("an exercise: faults open the circuit, the fallback's service answers, a reload takes them out and it closes")
+def _(t):
+    up = t.upstream(upstream.named("orders"))
+    spare = t.upstream(upstream.named("archive"))
+
+    def services(*faults):
+        return {"app": {"instances": [up.address], "retry": {"attempts": 2}, "faults": list(faults),
+                        "breaker": {"open": "300ms", "open_max": "300ms", "jitter": "0%"},
+                        "timeouts": {"attempt": "1s"}, "fallback": {"service": "spare"}},
+                "spare": {"instances": [spare.address]}}
+
+    naru = t.naru(services=services({"abort": 503, "header": "X-Chaos"}))
+    t.equal(naru.request("GET", "/").body, b"orders\n", "only those that ask for it")
+    reload(t, naru, services({"abort": 503}))
+    reasons = []
+    for _i in range(12):
+        answer = naru.request("PUT", "/", body=b"x" * 5000)
+        t.equal((answer.status, answer.body), (200, b"archive\n"))
+        reasons.append(answer.header("X-Naru-Fallback"))
+    t.equal(sorted(set(reasons)), ["circuit_open", "upstream_error"])
+    t.equal(len(up.requests), 1, "nobody was asked")
+    t.equal(naru.policies()["circuits"][0]["state"], "open")
+    seen = record(naru, answer)
+    t.equal((seen["reason"], seen["service"]), ("circuit_open", "app"))
+    t.equal(seen["stand_ins"], {"services": ["spare"], "answered": True})
+    t.equal([(a["service"], a["instance"]) for a in seen["attempts"]], [("spare", spare.address)])
+    story = run_naru("explain", "-c", naru.config_path, answer.header("X-Request-Id")).stdout
+    t.true("Service 'spare' answered 200 in place of 'app'" in story, story)
+    metrics = naru.metrics()
+    t.equal(metrics['naru_fallbacks_total{service="app"}'], 12)
+    t.true(metrics['naru_faults_total{kind="abort"}'] == 4, "with the first answer five, and it opens")
+    reload(t, naru, services())
+    t.eventually(lambda: naru.request("GET", "/").body == b"orders\n", "probes find it well")
+    t.eventually(lambda: naru.request("GET", "/").body == b"orders\n" and
+                 naru.policies()["circuits"][0]["state"] == "closed", "it closes")
+
+
+@test("retries heal a tenth of aborts, and late answers open the circuit by their slowness")
+def _(t):
+    up = t.upstream(upstream.named("orders"))
+    naru = t.naru(
+        gateway={"routes": [
+            {"match": {"path": "/abort"}, "service": "app",
+             "faults": [{"abort": 503, "percent": "10%"}]},
+            {"match": {"path": "/late"}, "service": "late", "faults": [{"delay": "60ms"}]}]},
+        services={"app": {"instances": [up.address],
+                          "retry": {"attempts": 3, "backoff": {"base": "1ms"},
+                                    "budget": {"ratio": "100%", "min": "100/s"}}},
+                  "late": {"instances": [up.address], "breaker": {"slow": "50ms"}}})
+    answers = [naru.request("GET", "/abort").status for _i in range(200)]
+    t.true(answers.count(200) >= 195, str(answers))
+    t.true(naru.metrics()['naru_retries_total{service="app"}'] >= 5, "and that was work")
+    for _i in range(5):
+        t.equal(naru.request("GET", "/late").status, 200)
+    refused = naru.request("GET", "/late")
+    t.equal((refused.status, refused.json()["reason"]), (503, "circuit_open"))
 
 
 if __name__ == "__main__":

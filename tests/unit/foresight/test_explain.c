@@ -117,6 +117,27 @@ static void tells_an_exercise_from_an_outage(void **state)
     free(real);
 }
 
+#define STOOD_IN(answered)                                                                         \
+    "{\"status\": 200, \"reason\": \"circuit_open\", \"service\": \"orders\", \"ledger\": "        \
+    "{\"total_ms\": 2}, \"attempt_count\": 1, \"attempts\": [{\"instance\": "                      \
+    "\"127.0.0.1:7001\", \"service\": \"spare\", \"result\": \"answered\", \"status\": 200, "      \
+    "\"took_ms\": 2}], \"stand_ins\": {\"services\": [\"archive\", \"spare\"], "                   \
+    "\"answered\": " answered "}}"
+
+static void tells_who_stood_in(void **state)
+{
+    char *text = explained(STOOD_IN("true")), *failed = explained(STOOD_IN("false"));
+
+    assert_has(text, "Service 'spare' answered 200 in place of 'orders'. The service has failed");
+    assert_has(text, "attempt 1    127.0.0.1:7001 of 'spare' answered 200 after 2.00 ms\n");
+    assert_has(text,
+               "fallback     service 'archive' was asked in place of 'orders', and had no answer\n"
+               "               service 'spare' was asked in place of 'archive', and answered\n");
+    assert_has(failed, "'spare' was asked in place of 'archive', and had no answer\n");
+    free(text);
+    free(failed);
+}
+
 static void tells_whose_answer_it_is(void **state)
 {
     char *text = explained(answered);
@@ -282,6 +303,7 @@ int main(void)
         cmocka_unit_test(tells_the_story),
         cmocka_unit_test(shows_what_it_does_not_know),
         cmocka_unit_test(tells_an_exercise_from_an_outage),
+        cmocka_unit_test(tells_who_stood_in),
         cmocka_unit_test(tells_whose_answer_it_is),
         cmocka_unit_test(draws_the_time),
         cmocka_unit_test(passes_no_controls_on),

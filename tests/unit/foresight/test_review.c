@@ -83,6 +83,12 @@ static const struct {
      "1:57 route '/*' makes requests fail on purpose"},
     {"faults-on", S(", faults: [{abort: 503}]"), "2:63 service 's' is made to fail on purpose"},
     {"faults-on", S(""), NULL},
+    {"fallback-without-time", WITHIN("2s") "services: {s: {" TWO ", fallback: {service: t}}, t: {" TWO "}}",
+     "2:75 when service 's' is slow, its attempts take all of the deadline of route '/*', 2000ms, and 't' is never asked"},
+    {"fallback-without-time", WITHIN("2s") "services: {s: {" TWO ", timeouts: {attempt: 1s}, fallback: {service: t}}, t: {" TWO "}}",
+     "2:100 when service 's' is slow, its attempts take all of the deadline of route '/*', 2000ms, and 't' is never asked"},
+    {"fallback-without-time", WITHIN("2s") "services: {s: {" TWO ", timeouts: {attempt: 500ms}, fallback: {service: t}}, t: {" TWO "}}", NULL},
+    {"service-unused", S(", fallback: {service: t}}, t: {instances: ['a:2']"), NULL},
     /* P2: client 3 s < gateway 5 s < service 15 s < database 20 s */
     {"timeouts-inverted", WITHIN("5s") "callers: {timeout: 3s}\nservices: {s: {own_timeout: 15s, " TWO "}}", NULL},
     {"timeouts-inverted", WITHIN("5s") "callers: {timeout: 6s}\nservices: {s: {" TWO "}}",

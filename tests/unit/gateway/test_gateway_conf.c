@@ -188,6 +188,18 @@ static void test_refusals(void **state)
          "naru.yaml:1:50: a service's faults strike its attempts; 'at: request' is for routes"},
         {ROUTE("{service: orders, faults: [{at: request, delay: 1s, reset: true}]}"),
          "naru.yaml:4:34: a fault is one of delay, abort, reset and bandwidth"},
+        {"services: {s: {instances: ['a:1'], fallback: {service: spares}}, spare: {instances: "
+         "['a:1']}}",
+         "naru.yaml:1:56: unknown service 'spares', did you mean 'spare'?"},
+        {"services: {s: {instances: ['a:1'], fallback: {service: s}}}",
+         "naru.yaml:1:56: services stand in for each other in a circle: s -> s"},
+        {"services: {s: {instances: ['a:1'], fallback: {service: t, status: 200}}, t: {instances: "
+         "['a:1']}}",
+         "naru.yaml:1:67: 'service' and 'status' exclude each other: the other service answers"},
+        {"services: {a: {instances: ['a:1'], fallback: {service: b}}, b: {instances: ['a:1'], "
+         "fallback: {service: c}}, c: {instances: ['a:1'], fallback: {service: d}}, d: {instances: "
+         "['a:1']}}",
+         "naru.yaml:1:56: too many services stand in one after the other: a -> b -> c -> d"},
         /* what later features will bring is refused until it works */
         {ROUTE("{match: /, service: orders, auth: {jwt: main}}"),
          "naru.yaml:4:35: unknown field 'auth'"},

@@ -360,6 +360,8 @@ void world_restart(struct world *world, struct instance *instance)
 
 /* ---- a client ---- */
 
+enum answer { FROM_NARU, FROM_FALLBACK, PATTERN, SORRY };
+
 struct asking {
     struct client *client;
     struct nr_exchange *x;
@@ -371,14 +373,14 @@ struct asking {
     uint64_t upload_bytes;
     uint64_t uploaded;
     uint16_t status;
-    enum { FROM_NARU, FROM_FALLBACK, PATTERN, SORRY } answer;
+    enum answer answer;
     bool complete;
     bool left; /* by itself */
 };
 
 static void ask(struct client *client);
 
-static int whose(const struct nr_head *head)
+static enum answer whose(const struct nr_head *head)
 {
     const struct nr_field *body = nr_head_find_name(head, NR_SPAN("X-Body"), NULL);
 

@@ -188,6 +188,11 @@ static bool run(struct nr_request *request, const struct nr_peer *peer, enum sta
     return !has_faults(request) || put_in_faults(request, fault);
 }
 
+void nr_guard_aim(struct nr_request *request, const struct nr_peer *peer)
+{
+    nr_limit_aim(request, peer, nr_route_guard(request->route)->limits);
+}
+
 bool nr_guard_admit(struct nr_request *request, const struct nr_peer *peer)
 {
     return run(request, peer, AT_SWITCH, 0);

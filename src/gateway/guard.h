@@ -39,6 +39,9 @@ void nr_guards_free(struct nr_guards *guards); /* NULL is fine */
 /* The route's; NULL: none. */
 const struct nr_guard *nr_guards_of(const struct nr_guards *guards, uint32_t route);
 
+/* The route has just been found: what can be asked of memory early is asked for. */
+void nr_guard_aim(struct nr_request *request, const struct nr_peer *peer);
+
 /* May the request go on now? If not, it has been answered, or it is held and goes on by itself
  * (nr_proxy_resume). */
 bool nr_guard_admit(struct nr_request *request, const struct nr_peer *peer);

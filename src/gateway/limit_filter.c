@@ -53,15 +53,44 @@ static enum nr_limiter_refusal refusal_of(const struct nr_limit_rule *rule, uint
     return (rule->charges >> tier & 1) != 0 ? NR_LIMITER_CHARGED : NR_LIMITER_REFUSED;
 }
 
+void nr_limit_aim(struct nr_request *request, const struct nr_peer *peer,
+                  struct nr_limit_list route)
+{
+    struct nr_limit_asker asker = {.request = request, .peer = peer};
+    const uint64_t *secret = request->port->worker->gateway->secret;
+    const struct nr_limit_rule *rule;
+    struct nr_limit_use use;
+
+    if (route.count == 0)
+        return;
+    rule = route.items[0].rule;
+    if (nr_limit_key(&asker, rule, secret, &request->aimed_key) != NR_LIMIT_KEYED)
+        return;
+    request->aimed = rule;
+    use.table = &rule->limiter->table;
+    use.key = request->aimed_key;
+    nr_limit_table_aim(&use);
+}
+
+static enum nr_limit_keyed key_of(struct nr_limit_asker *asker, const struct nr_limit_rule *rule,
+                                  struct nr_hash128 *ret_key)
+{
+    const struct nr_request *request = asker->request;
+
+    if (request->aimed != rule)
+        return nr_limit_key(asker, rule, request->port->worker->gateway->secret, ret_key);
+    *ret_key = request->aimed_key;
+    return NR_LIMIT_KEYED;
+}
+
 /* False if the request lacks what it must have. */
 static bool put_use(struct asking *a, const struct nr_limit_bind *bind, uint8_t tier)
 {
     const struct nr_limit_rule *rule = bind->rule;
     const struct nr_limit_conf *tiers = rule->tiers;
-    const uint64_t *secret = a->asker.request->port->worker->gateway->secret;
     struct nr_hash128 key;
 
-    switch (nr_limit_key(&a->asker, rule, secret, &key)) {
+    switch (key_of(&a->asker, rule, &key)) {
     case NR_LIMIT_KEYED: break;
     case NR_LIMIT_NOT_HERE: return true;
     case NR_LIMIT_KEY_MISSING: return nr_limit_observes(rule);

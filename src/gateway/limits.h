@@ -143,6 +143,11 @@ enum nr_limit_outcome {
     NR_LIMIT_ANSWERED, /* refused */
 };
 
+/* The route is known: find the key of its first limit and ask memory for it, while there is other
+ * work to do. A request with one limit waits for little else. */
+void nr_limit_aim(struct nr_request *request, const struct nr_peer *peer,
+                  struct nr_limit_list route);
+
 /* Ask all limits of the route and its listener. */
 enum nr_limit_outcome nr_limit_filter(struct nr_request *request, const struct nr_peer *peer,
                                       struct nr_limit_list route, struct nr_limit_list listener,

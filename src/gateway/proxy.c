@@ -426,7 +426,7 @@ void nr_proxy_choose(struct nr_request *request, uint32_t service)
 }
 
 /* Find the route; false if the request was answered instead. */
-static bool route(struct nr_request *request)
+static bool route(struct nr_request *request, const struct nr_peer *peer)
 {
     const struct nr_gateway_snapshot *snapshot = request->view->snapshot;
     const struct nr_head *head = request->head;
@@ -446,6 +446,8 @@ static bool route(struct nr_request *request)
     request->route = &snapshot->routes[rule];
     request->plan = request->route->plan;
     request->record.route = request->route->id;
+    if (nr_unlikely(nr_route_guard(request->route) != NULL))
+        nr_guard_aim(request, peer);
     if (request->route->service != NR_ID_NONE)
         nr_proxy_choose(request, request->route->service);
     if (nr_forward_hops(head) >= HOPS_MAX) {
@@ -527,7 +529,7 @@ void nr_proxy_request(struct nr_handler *handler, struct nr_exchange *x, struct 
     const struct nr_peer *peer = nr_exchange_peer(x);
     struct nr_request *request = begin(port, x, head, ended, peer);
 
-    if (!route(request))
+    if (!route(request, peer))
         return;
     start_deadline(request, peer);
     if (nr_unlikely(nr_route_guard(request->route) != NULL) && !nr_guard_admit(request, peer))

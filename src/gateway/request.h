@@ -50,14 +50,16 @@ struct nr_request {
     uint32_t live_count;
     struct nr_throttle *throttle;       /* its answer is passed on slowly; NULL: it isn't */
     const struct nr_limit_notice *told; /* what answers say of limits; NULL: nothing */
-    bool tls;                           /* the client's connection */
-    uint64_t token;                     /* of the client's sticky cookie; 0: none */
-    bool sticky;                        /* the service wants one */
-    bool local_answer;                  /* we answer ourselves */
-    bool head_sent;                     /* the final one */
-    bool request_ended;                 /* the client's side: nothing but `pending` is to come */
-    bool request_passed;                /* … and all of it was handed to the call */
-    bool answer_ended;                  /* the upstream's side, likewise */
+    const struct nr_limit_rule *aimed;  /* whose key is known already; NULL: none */
+    struct nr_hash128 aimed_key;
+    bool tls;            /* the client's connection */
+    uint64_t token;      /* of the client's sticky cookie; 0: none */
+    bool sticky;         /* the service wants one */
+    bool local_answer;   /* we answer ourselves */
+    bool head_sent;      /* the final one */
+    bool request_ended;  /* the client's side: nothing but `pending` is to come */
+    bool request_passed; /* … and all of it was handed to the call */
+    bool answer_ended;   /* the upstream's side, likewise */
     bool answer_passed;
     bool down_over; /* `end` was seen */
     bool tunnel;

@@ -124,7 +124,6 @@ static struct nr_span instance_of(const struct nr_observe_names *names,
 static struct nr_span trace_of(const struct nr_head *head)
 {
     struct nr_span text = nr_head_get(head, NR_FIELD_TRACEPARENT);
-    struct nr_span id = {text.ptr + 3, 32};
     bool zeros = true;
 
     if (text.len < 55 || (text.len > 55 && (text.ptr[55] != '-' || memcmp(text.ptr, "00", 2) == 0)))
@@ -137,7 +136,8 @@ static struct nr_span trace_of(const struct nr_head *head)
             return NR_SPAN("");
         zeros = zeros && (i < 3 || i >= 35 || c == '0');
     }
-    return zeros || memcmp(text.ptr, "ff", 2) == 0 ? NR_SPAN("") : id;
+    return zeros || memcmp(text.ptr, "ff", 2) == 0 ? NR_SPAN("")
+                                                   : (struct nr_span){text.ptr + 3, 32};
 }
 
 static struct nr_span user_of(const struct nr_log_rules *rules, const struct nr_head *head)

@@ -20,6 +20,8 @@ static void put_value(struct nr_strbuf *out, struct nr_span value)
 {
     size_t from = 0;
 
+    if (value.len == 0)
+        return; /* it may be nowhere */
     for (size_t i = 0; i < value.len; i++) {
         char c = value.ptr[i];
 

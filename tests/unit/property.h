@@ -30,16 +30,7 @@
 
 #include <cmocka.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define PROPERTY_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define PROPERTY_SANITIZED 1
-#endif
-#endif
-#ifndef PROPERTY_SANITIZED
-#define PROPERTY_SANITIZED 0
-#endif
+#include "sanitized.h"
 
 struct property {
     uint64_t end;   /* the first one not to be played */
@@ -90,7 +81,7 @@ static inline uint64_t property_first(void)
 {
     uint64_t alone = property_number("NARU_SEED", UINT64_MAX);
 
-    property.count = property_number("NARU_SEEDS", PROPERTY_SANITIZED ? 1000 : 10000);
+    property.count = property_number("NARU_SEEDS", SANITIZED ? 1000 : 10000);
     property.end = property.count;
     signal(SIGABRT, property_aborted);
     if (alone == UINT64_MAX)

@@ -25,6 +25,7 @@ VARIANTS = {
     'logs': 'a JSON line with the same fields for each request, to /dev/null; nginx buffers 64 KiB',
     'workers': 'two workers on both cores, which load and origin share',
     'tcp': 'bytes passed on, unparsed',
+    'held': 'naru and HAProxy give the service so many requests at once and hold the rest in line; nginx cannot',
     'chain': 'naru with all that protects a service: three limits, breaker, bulkhead, retries, ejection',
     'reload': '1,000 routes, of which the last tells the version of the configuration',
 }
@@ -153,11 +154,18 @@ services:
   origin:
     instances: ["127.0.0.1:{origin}"]
     pool: {{ max_idle: 4096, max_connections: 8192 }}
-    bulkhead: {{ concurrent: 8192 }}  # the peers bound nothing here
+    bulkhead: {bulkhead}
 {policies}observe: {{ metrics: true, access_log: {log} }}
 admin: {{ listen: "127.0.0.1:{admin}" }}
 '''
 
+
+# The peers bound nothing here.
+NARU_OPEN = '{ concurrent: 8192 }'
+
+# As one would in operation: the service gets what it can work on, the rest waits in line.
+HELD = int(os.environ.get('HELD', '256'))
+NARU_HELD = f'{{ concurrent: {HELD}, queue: 8192, wait: 5s, target: 5s }}'
 
 # A hierarchy of three limits, each far away, as all that decides and lets pass.
 NARU_GUARD = '      limits: [per_user, per_ip, whole]\n'
@@ -284,7 +292,8 @@ def haproxy_text(variant, values, version):
                                log_to='log stdout format raw local0' if variant == 'logs' else '',
                                deferred=' defer-accept' if variant == 'deferred' else '',
                                http='' if tcp else HAPROXY_HTTP, frontend=frontend, backend='',
-                               pool='' if tcp else 'pool-max-conn 4096', **values)
+                               pool=('' if tcp else 'pool-max-conn 4096') +
+                               (f' maxconn {HELD}' if variant == 'held' else ''), **values)
 
 
 def naru_text(variant, values, version):
@@ -295,6 +304,7 @@ def naru_text(variant, values, version):
         lines += f'    - {{ match: /version, respond: {{ body: "{version}\\n" }} }}\n'
     return NARU_CONF.format(workers=2 if variant == 'workers' else 1, log='true' if variant == 'logs' else 'false',
                             tcp='      tcp: origin' if variant == 'tcp' else '', port=values['port'],
+                            bulkhead=NARU_HELD if variant == 'held' else NARU_OPEN,
                             guard=NARU_GUARD if variant == 'chain' else '',
                             policies=NARU_POLICIES if variant == 'chain' else '',
                             origin=values['origin'], admin=values['admin'], routes=lines)

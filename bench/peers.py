@@ -25,7 +25,7 @@ VARIANTS = {
     'logs': 'a JSON line with the same fields for each request, to /dev/null; nginx buffers 64 KiB',
     'workers': 'two workers on both cores, which load and origin share',
     'tcp': 'bytes passed on, unparsed',
-    'held': 'naru and HAProxy give the service so many requests at once and hold the rest in line; nginx cannot',
+    'held': 'naru and HAProxy give the service 64 requests at once and hold the rest in line; nginx cannot',
     'chain': 'naru with all that protects a service: three limits, breaker, bulkhead, retries, ejection',
     'reload': '1,000 routes, of which the last tells the version of the configuration',
 }
@@ -164,7 +164,7 @@ admin: {{ listen: "127.0.0.1:{admin}" }}
 NARU_OPEN = '{ concurrent: 8192 }'
 
 # As one would in operation: the service gets what it can work on, the rest waits in line.
-HELD = int(os.environ.get('HELD', '256'))
+HELD = 64
 NARU_HELD = f'{{ concurrent: {HELD}, queue: 8192, wait: 5s, target: 5s }}'
 
 # A hierarchy of three limits, each far away, as all that decides and lets pass.

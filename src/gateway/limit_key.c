@@ -30,31 +30,18 @@ static const struct nr_addr *client_of(struct nr_limit_asker *asker)
     return &asker->client;
 }
 
-/* ::ffff:1.2.3.4 is 1.2.3.4: RFC 4291, 2.5.5.2. */
-static bool is_mapped(const struct nr_addr *addr)
-{
-    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
-
-    return addr->family == NR_ADDR_V6 && memcmp(addr->ip, prefix, sizeof(prefix)) == 0;
-}
-
 static void add_address(struct nr_siphash *hash, const struct nr_addr *addr,
                         const struct nr_rate_limit_conf *conf)
 {
-    bool mapped = is_mapped(addr);
-    bool v4 = addr->family == NR_ADDR_V4 || mapped;
-    uint32_t bits = v4 ? conf->ipv4_prefix_bits : conf->ipv6_prefix_bits;
-    uint8_t ip[16] = {0};
+    struct nr_addr network = nr_addr_network(addr, conf->ipv4_prefix_bits, conf->ipv6_prefix_bits);
+    size_t bytes = network.family == NR_ADDR_V4 ? 4 : 16;
 
-    if (addr->family == NR_ADDR_UNIX) { /* all of one machine's clients are one */
+    if (network.family == NR_ADDR_UNIX) { /* all of one machine's clients are one */
         nr_siphash_add_u64(hash, NR_LIMIT_BY_IP);
         return;
     }
-    memcpy(ip, mapped ? addr->ip + 12 : addr->ip, v4 ? 4 : 16);
-    for (uint32_t i = bits / 8; i < (v4 ? 4u : 16u); i++)
-        ip[i] = i == bits / 8 ? (uint8_t)(ip[i] & ~(0xffu >> bits % 8)) : 0;
-    nr_siphash_add_u64(hash, NR_LIMIT_BY_IP | (v4 ? 4u : 16u) << 8);
-    nr_siphash_add(hash, (struct nr_span){(const char *)ip, v4 ? 4 : 16});
+    nr_siphash_add_u64(hash, NR_LIMIT_BY_IP | bytes << 8);
+    nr_siphash_add(hash, (struct nr_span){(const char *)network.ip, bytes});
 }
 
 /* ---- texts ---- */
@@ -173,17 +160,13 @@ static size_t put_text(char *to, size_t room, struct nr_span text)
 static size_t put_address(char *to, size_t room, const struct nr_addr *addr,
                           const struct nr_rate_limit_conf *conf)
 {
-    bool v4 = addr->family == NR_ADDR_V4 || is_mapped(addr);
+    struct nr_addr network = nr_addr_network(addr, conf->ipv4_prefix_bits, conf->ipv6_prefix_bits);
+    bool v4 = network.family == NR_ADDR_V4;
     uint32_t bits = v4 ? conf->ipv4_prefix_bits : conf->ipv6_prefix_bits;
-    uint32_t whole = v4 ? 32 : 128;
     char text[NR_ADDR_TEXT_BYTES];
-    struct nr_addr network = *addr;
-    size_t len, first = is_mapped(addr) ? 12 : 0;
+    size_t len = nr_addr_format_ip(&network, text, sizeof(text));
 
-    for (uint32_t bit = bits; addr->family != NR_ADDR_UNIX && bit < whole; bit++)
-        network.ip[first + bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
-    len = nr_addr_format_ip(&network, text, sizeof(text));
-    if (addr->family != NR_ADDR_UNIX && bits < whole)
+    if (network.family != NR_ADDR_UNIX && bits < (v4 ? 32 : 128))
         len += (size_t)snprintf(text + len, sizeof(text) - len, "/%u", bits);
     return put_text(to, room, (struct nr_span){text, len});
 }

@@ -8,7 +8,7 @@
 #include "base/siphash.h"
 #include "base/spinlock.h"
 
-enum { BUCKETS = 8192, PLACES = 16, V6_CLIENT_BYTES = 8 };
+enum { BUCKETS = 8192, PLACES = 16, V6_CLIENT_BITS = 64 };
 
 _Static_assert((BUCKETS & (BUCKETS - 1)) == 0, "a mask chooses the bucket");
 
@@ -38,20 +38,14 @@ void nr_crowd_free(struct nr_crowd *crowd)
     free(crowd);
 }
 
-/* What stands for one client: an IPv4 address as IPv6 writes it, or the network of an IPv6 one. */
+/* What stands for one client: its IPv4 address, or the network of its IPv6 one. */
 static void client_of(const struct nr_addr *who, uint8_t ret_client[16])
 {
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    struct nr_addr network = nr_addr_network(who, 32, V6_CLIENT_BITS);
 
-    memset(ret_client, 0, 16);
-    if (who->family == NR_ADDR_V4) {
-        memcpy(ret_client, mapped, sizeof(mapped));
-        memcpy(ret_client + sizeof(mapped), who->ip, 4);
-    } else if (memcmp(who->ip, mapped, sizeof(mapped)) == 0) {
-        memcpy(ret_client, who->ip, 16);
-    } else {
-        memcpy(ret_client, who->ip, V6_CLIENT_BYTES);
-    }
+    memcpy(ret_client, network.ip, 16);
+    if (network.family == NR_ADDR_V4)
+        ret_client[15] = NR_ADDR_V4; /* no IPv6 network has anything there */
 }
 
 static struct bucket *bucket_of(struct nr_crowd *crowd, const uint8_t client[16])

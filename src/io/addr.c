@@ -191,10 +191,7 @@ bool nr_addr_eq(const struct nr_addr *a, const struct nr_addr *b)
     }
 }
 
-/* ---- CIDR ---- */
-
-/* v4-mapped v6 becomes v4, so that both spellings compare as one. */
-static struct nr_addr plain(const struct nr_addr *addr)
+struct nr_addr nr_addr_plain(const struct nr_addr *addr)
 {
     struct nr_addr v4 = {.family = NR_ADDR_V4, .port = addr->port};
 
@@ -203,6 +200,20 @@ static struct nr_addr plain(const struct nr_addr *addr)
     memcpy(v4.ip, addr->ip + 12, 4);
     return v4;
 }
+
+struct nr_addr nr_addr_network(const struct nr_addr *addr, uint32_t v4_bits, uint32_t v6_bits)
+{
+    struct nr_addr network = nr_addr_plain(addr);
+    uint32_t bits = network.family == NR_ADDR_V4 ? v4_bits : v6_bits;
+
+    if (network.family == NR_ADDR_UNIX)
+        return network;
+    for (uint32_t i = bits / 8; i < sizeof(network.ip); i++)
+        network.ip[i] = i == bits / 8 ? (uint8_t)(network.ip[i] & ~(0xffu >> bits % 8)) : 0;
+    return network;
+}
+
+/* ---- CIDR ---- */
 
 static bool prefix_eq(const uint8_t *a, const uint8_t *b, unsigned bits)
 {
@@ -235,7 +246,7 @@ enum nr_code nr_cidr_parse(const char *text, struct nr_cidr *ret_cidr, struct nr
         return nr_err_set(err, NR_EINVAL, "'%s': the prefix must be a number from 0 to %u", text,
                           bits_max);
     if (is_v4_mapped(&addr) && bits >= 96) {
-        addr = plain(&addr);
+        addr = nr_addr_plain(&addr);
         bits -= 96;
     }
     network = addr;
@@ -253,7 +264,7 @@ enum nr_code nr_cidr_parse(const char *text, struct nr_cidr *ret_cidr, struct nr
 
 bool nr_cidr_contains(const struct nr_cidr *cidr, const struct nr_addr *addr)
 {
-    struct nr_addr a = plain(addr);
+    struct nr_addr a = nr_addr_plain(addr);
 
     if (a.family != cidr->network.family || (a.family != NR_ADDR_V4 && a.family != NR_ADDR_V6))
         return false;

@@ -36,6 +36,14 @@ size_t nr_addr_format_ip(const struct nr_addr *addr, char *to, size_t room);
 
 bool nr_addr_eq(const struct nr_addr *a, const struct nr_addr *b);
 
+/* ::ffff:1.2.3.4 becomes 1.2.3.4 (RFC 4291, 2.5.5.2), so that both spellings are one; others stay.
+ */
+struct nr_addr nr_addr_plain(const struct nr_addr *addr);
+
+/* The same with only its first bits, of 32 (v4) or 128 (v6): the network that it stands in. A Unix
+ * address stays as it is. */
+struct nr_addr nr_addr_network(const struct nr_addr *addr, uint32_t v4_bits, uint32_t v6_bits);
+
 /* CIDR blocks, for trusted proxies. v4 and v4-mapped v6 match each other. */
 struct nr_cidr {
     struct nr_addr network;

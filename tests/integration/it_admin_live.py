@@ -420,6 +420,7 @@ def _(t):
     for thread in threads:
         thread.start()
     t.eventually(lambda: naru.metrics()['naru_bulkhead_queue{service="app"}'] == 4, "four wait")
+    t.eventually(lambda: state["in"] == 2, "and two are there")
     t.equal(state["most"], 2)
     answer = change(naru, "/v1/services/app", {"bulkhead": {"concurrent": 5}})
     policies = conforms(t, naru, answer, "changeService")["policies"]["bulkhead"]

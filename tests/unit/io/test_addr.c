@@ -172,11 +172,45 @@ static void cidr_contains(void **state)
     }
 }
 
+/* One client is an address or a network, however it is written. */
+static void networks(void **state)
+{
+    static const struct {
+        const char *text;
+        uint32_t v4_bits, v6_bits;
+        const char *network;
+    } rows[] = {
+        {"192.0.2.77:1", 32, 64, "192.0.2.77"},
+        {"192.0.2.77:1", 24, 64, "192.0.2.0"},
+        {"192.0.2.77:1", 28, 64, "192.0.2.64"},
+        {"192.0.2.77:1", 8, 64, "192.0.0.0"},
+        {"[::ffff:192.0.2.77]:1", 24, 64, "192.0.2.0"},
+        {"[2001:db8:1:2:3:4:5:6]:1", 24, 64, "2001:db8:1:2::"},
+        {"[2001:db8:1:2:3:4:5:6]:1", 24, 128, "2001:db8:1:2:3:4:5:6"},
+        {"[2001:db8:1:ffff::]:1", 24, 52, "2001:db8:1:f000::"},
+        {"unix:/a", 24, 64, "unix:"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < NR_COUNT(rows); i++) {
+        char text[NR_ADDR_TEXT_BYTES];
+        struct nr_addr addr, network;
+
+        assert_int_equal(nr_addr_parse(rows[i].text, &addr, NULL), NR_OK);
+        network = nr_addr_network(&addr, rows[i].v4_bits, rows[i].v6_bits);
+        nr_addr_format_ip(&network, text, sizeof(text));
+        assert_string_equal(text, rows[i].network);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parse_and_format), cmocka_unit_test(formatting_is_cut_to_the_room),
-        cmocka_unit_test(equality),         cmocka_unit_test(cidr_errors),
+        cmocka_unit_test(networks),
+        cmocka_unit_test(parse_and_format),
+        cmocka_unit_test(formatting_is_cut_to_the_room),
+        cmocka_unit_test(equality),
+        cmocka_unit_test(cidr_errors),
         cmocka_unit_test(cidr_contains),
     };
 

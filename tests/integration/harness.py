@@ -432,6 +432,10 @@ class Naru:
         """The states of its circuits."""
         return [circuit["state"] for circuit in self.policies(service)["circuits"]]
 
+    def circuits_become(self, t, want, what):
+        """A moment after the answer: its client may have it before the circuit knows."""
+        t.eventually(lambda: self.circuits() == want, f"{what}: {want}")
+
     def metrics(self):
         """{'name{labels}': value} of /metrics."""
         values = {}

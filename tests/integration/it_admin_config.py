@@ -218,7 +218,6 @@ def _(t):
     for stream in streams:
         stream.send(b"POST /v1/config HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/yaml"
                     b"\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-    naru.signal(signal.SIGTERM)
     t.equal(naru.stop(), 0)
 
 

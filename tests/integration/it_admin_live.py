@@ -2,6 +2,7 @@
 """What operators set by hand while naru runs: it holds at once and for all workers, is listed, told
 in metrics, records and the audit log, survives reloads as documented, and can be taken back."""
 
+import itertools
 import threading
 
 import upstream
@@ -508,7 +509,7 @@ def _(t):
              ("/v1/shedding", {"level": 2}, {"level": None}),
              ("/v1/services/app", {"bulkhead": {"concurrent": 1}}, {"bulkhead": {"concurrent": None}}),
              ("/v1/services/app", {"fallback": "on"}, {"fallback": "auto"}))
-    over, seen, errors = threading.Event(), set(), []
+    over, seen, errors, answers = threading.Event(), set(), [], itertools.count()
 
     def ask():
         try:
@@ -516,14 +517,20 @@ def _(t):
                 while not over.is_set():
                     stream.send(wire.request_bytes("GET", "/", [("Host", "a"), ("X-A", "b")]))
                     seen.add(stream.read_response("GET").status)
+                    next(answers)
         except Exception as error:      # the test says which
             errors.append(error)
+
+    def a_few_more():
+        begun = next(answers)
+        t.eventually(lambda: errors or next(answers) > begun + 40, "requests go on")
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
     for _ in range(6):
         for target, there, back in turns:
             t.equal(change(naru, target, there).status, 200)
+            a_few_more()
             naru.metrics()
             t.equal(change(naru, target, back).status, 200)
     over.set()

@@ -15,7 +15,7 @@ CASES = [
     dict(key='get1k_4096', name='GET 1 KiB, 4,096 connections', path='/1024', connections=4096, goal=0.70,
          to='nginx', floor=True),
     dict(key='get1k_4096_held', name='… 64 at once to the service', path='/1024', connections=4096, variant='held',
-         goal=0.70, to='nginx'),
+         to='nginx'),
     dict(key='get16k', name='GET 16 KiB, 64 connections', path='/16384', connections=64, goal=0.80, floor=True),
     dict(key='get64k', name='GET 64 KiB, 64 connections', path='/65536', connections=64, goal=0.90, floor=True),
     dict(key='post64k', name='POST 64 KiB, 64 connections', path='/', connections=64, script='post64k.lua', goal=0.90,
